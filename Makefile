@@ -1,0 +1,36 @@
+# Every target sets itself up: a fresh machine needs Python >= 3.11 and make, nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.PHONY: install demo test check bench campaign clean
+.DEFAULT_GOAL := install
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m cosim.models.warm
+	touch $(STAMP)
+
+demo: install
+	$(BIN)/cosim run village-v1 --days 7 --out demo-run
+
+test: install
+	$(BIN)/python -m pytest -m "not campaign"
+
+campaign: install
+	$(BIN)/python -m pytest -m campaign
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv build dist demo-run *.egg-info

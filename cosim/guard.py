@@ -1,0 +1,57 @@
+"""The one way to call plug-in code: a checked result, or the fallback and a line in the event table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from cosim.models.stopwatch import section
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth a line: who, when, which cause (a fixed word), and a sentence."""
+
+    interval: int
+    agent: str
+    cause: str
+    detail: str
+
+
+@dataclass
+class Guard:
+    """Calls plug-ins and keeps the events of the interval in progress."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def call(
+        self,
+        function: Callable[[], T],
+        *,
+        faults: Callable[[T], list[str]],
+        fallback: Callable[[], T],
+        agent: str,
+        interval: int,
+    ) -> T:
+        """Return the plug-in's result if it keeps the contract, else the fallback's, with an event saying why."""
+        try:
+            with section("strategies"):
+                result = function()
+            wrong = faults(result)
+        except Exception as error:  # noqa: BLE001, whatever a plug-in raises is its own fault and must not end the run
+            self.note(interval, agent, "plugin_raised", f"{type(error).__name__}: {error}")
+            return fallback()
+        if wrong:
+            self.note(interval, agent, "plugin_refused", "; ".join(wrong[:3]))
+            return fallback()
+        return result
+
+    def note(self, interval: int, agent: str, cause: str, detail: Any = "") -> None:
+        """Write an event."""
+        self.events.append(Event(interval, agent, cause, str(detail)))
+
+    def take(self) -> list[Event]:
+        """Return the events since the last call and forget them."""
+        events, self.events = self.events, []
+        return events

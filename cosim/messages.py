@@ -1,0 +1,149 @@
+"""Every letter that exists. Letters about many prosumers are columns, row i being prosumer i of the population.
+
+A letter names its sender and its recipient; the post carries it and remembers what the recipient has thereby learnt.
+Energy is in Wh and power in kW by the law of `cosim.models`.
+"""
+
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+import numpy as np
+
+from cosim.models.envelope import Envelopes
+from cosim.models.market.order import Orders
+
+PROSUMERS = "prosumers"
+OPERATOR = "operator"
+MARKETPLACE = "marketplace"
+SUPPLIER = "supplier"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Something one actor tells another about one interval."""
+
+    sender: ClassVar[str]
+    recipient: ClassVar[str]
+    interval: int
+
+    @classmethod
+    def topics(cls) -> list[str]:
+        """List what the recipient learns by it, as `Letter.column`."""
+        return [f"{cls.__name__}.{field.name}" for field in fields(cls) if field.name != "interval"]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRequest(Letter):
+    """The band a prosumer would like, the power it must have inside it, and its reactive power (kvar)."""
+
+    sender = PROSUMERS
+    recipient = OPERATOR
+    lower_kw: np.ndarray
+    upper_kw: np.ndarray
+    firm_kw: np.ndarray
+    reactive_kvar: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeGrant(Letter):
+    """The band that the operator promises to carry; round 0 is the grant, later ones tighten it."""
+
+    sender = OPERATOR
+    recipient = PROSUMERS
+    round: int
+    envelopes: Envelopes
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeLimit(Letter):
+    """The operator's countersignature: the most energy (Wh) each connection point may sell or buy."""
+
+    sender = OPERATOR
+    recipient = MARKETPLACE
+    sell_wh: np.ndarray
+    buy_wh: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBatch(Letter):
+    """Orders of many prosumers."""
+
+    sender = PROSUMERS
+    recipient = MARKETPLACE
+    orders: Orders
+
+
+@dataclass(frozen=True, slots=True)
+class Fills(Letter):
+    """What was traded, told to each prosumer about itself: signed position (Wh, sold positive); the price is public."""
+
+    sender = MARKETPLACE
+    recipient = PROSUMERS
+    position_wh: np.ndarray
+    price_eur_per_kwh: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Nomination(Letter):
+    """The net power each prosumer intends; all that the operator learns of its decision."""
+
+    sender = PROSUMERS
+    recipient = OPERATOR
+    net_kw: np.ndarray
+    reactive_kvar: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class NominationCopy(Letter):
+    """The nominated energy (Wh), for the settlement of imbalance with the supplier."""
+
+    sender = PROSUMERS
+    recipient = SUPPLIER
+    nominated_wh: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation(Letter):
+    """Energy (Wh) that each connection point can no longer sell or buy after tightening; fills beyond it are void."""
+
+    sender = OPERATOR
+    recipient = MARKETPLACE
+    sell_wh: np.ndarray
+    buy_wh: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class GridReading(Letter):
+    """Metered net power and reactive power of the interval, for the operator's power flow."""
+
+    sender = PROSUMERS
+    recipient = OPERATOR
+    net_kw: np.ndarray
+    reactive_kvar: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyReading(Letter):
+    """Metered energy (Wh), for the supplier's bill."""
+
+    sender = PROSUMERS
+    recipient = SUPPLIER
+    metered_wh: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class FinalFills(Letter):
+    """Signed traded energy (Wh) of each prosumer as settled, for the supplier's bill."""
+
+    sender = MARKETPLACE
+    recipient = SUPPLIER
+    position_wh: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Bills(Letter):
+    """What each prosumer gains (positive) or pays (negative) for the interval, in 1e-5 EUR."""
+
+    sender = SUPPLIER
+    recipient = PROSUMERS
+    money: np.ndarray

@@ -1,0 +1,59 @@
+"""The post: every letter passes here, is counted, and adds to what its recipient knows."""
+
+from collections import Counter
+from typing import Any, TypeVar
+
+from cosim.encoding import encode
+from cosim.messages import Letter
+from cosim.models.stopwatch import section
+
+L = TypeVar("L", bound=Letter)
+
+
+class Post:
+    """Carries letters within the interval that they are about.
+
+    `counts` says how many letters of each kind were carried. `knowledge` holds, for each actor, the topics it has ever
+    received and the interval in which it first did; what is not listed there, the actor cannot know. With `keep=True`
+    the letters themselves are kept in `archive` for transcripts.
+    """
+
+    def __init__(self, *, keep: bool = False) -> None:
+        self.counts: Counter[str] = Counter()
+        self.knowledge: dict[str, dict[str, int]] = {}
+        self.archive: list[Letter] = []
+        self._keep = keep
+
+    def carry(self, letter: L) -> L:
+        """Hand a letter to its recipient and return what arrives."""
+        with section("post"):
+            self.counts[type(letter).__name__] += 1
+            learnt = self.knowledge.setdefault(letter.recipient, {})
+            for topic in letter.topics():
+                learnt.setdefault(topic, letter.interval)
+            if self._keep:
+                self.archive.append(letter)
+        return letter
+
+    def state(self) -> dict[str, Any]:
+        """Return the counts and the knowledge as plain data, for the journal."""
+        return {"counts": dict(self.counts), "knowledge": self.knowledge}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up counts and knowledge from the journal."""
+        self.counts = Counter(state["counts"])
+        self.knowledge = state["knowledge"]
+
+
+def transcript(letters: list[Letter]) -> list[bytes]:
+    """Return the letters as canonical bytes, so that two runs' talk can be compared exactly."""
+    return [encode({"kind": type(letter).__name__, **_plain(letter)}) for letter in letters]
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """Return the columns of a letter (or of a value type inside it) as plain data."""
+    columns: dict[str, Any] = {}
+    for name in value.__dataclass_fields__:
+        item = getattr(value, name)
+        columns[name] = _plain(item) if hasattr(item, "__dataclass_fields__") else item
+    return columns

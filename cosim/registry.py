@@ -1,0 +1,101 @@
+"""A plug-in by name: built in, an installed entry point, or a dotted path that the user has allowed."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from cosim.models.errors import BadInputError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The plug-ins of one kind: names onto `module:attribute`, loaded only when asked for."""
+
+    kind: str
+    built_in: dict[str, str]
+    entry_point_group: str
+    allowed: dict[str, Path | None] = field(default_factory=dict)
+
+    def names(self) -> list[str]:
+        """List what can be named without a dotted path."""
+        return sorted({*self.built_in, *(point.name for point in entry_points(group=self.entry_point_group))})
+
+    def load(self, name: str, *, file: str = "command line", key: str = "") -> Any:
+        """Return the plug-in of that name; BadInputError says what is known, or how to allow a dotted path."""
+        if name in self.built_in:
+            return _attribute(*self.built_in[name].split(":"), file, key or self.kind)
+        for point in entry_points(group=self.entry_point_group, name=name):
+            return point.load()
+        module, _, attribute = name.partition(":")
+        if not attribute:
+            raise BadInputError.one(file, key or self.kind, repr(name), did_you_mean(name, self.names()))
+        if module not in self.allowed:
+            allowed = f"code of your own needs --allow-plugin {module}"
+            raise BadInputError.one(file, key or self.kind, repr(name), allowed)
+        return _attribute(module, attribute, file, key or self.kind)
+
+
+def _attribute(module: str, attribute: str, file: str, key: str) -> Any:
+    loaded = importlib.import_module(module)
+    if not hasattr(loaded, attribute):
+        public = [name for name in vars(loaded) if not name.startswith("_")]
+        raise BadInputError.one(file, key, f"{module}:{attribute}", did_you_mean(attribute, public))
+    return getattr(loaded, attribute)
+
+
+def allow_plugins(names: Iterable[str], folder: Path) -> dict[str, Path | None]:
+    """Load the named modules and return the file of each: installed first, then NAME.py or NAME/ in `folder`.
+
+    Nothing is added to sys.path: exactly the named file is loaded, nothing beside it becomes importable.
+    """
+    return {name: _allow(name, folder) for name in names}
+
+
+def _allow(name: str, folder: Path) -> Path | None:
+    if not name.isidentifier():
+        raise BadInputError.one("command line", "--allow-plugin", repr(name), "allowed is the name of a module")
+    module = sys.modules.get(name) or _installed(name) or _beside(name, folder)
+    return Path(module.__file__) if module.__file__ else None
+
+
+def _installed(name: str) -> ModuleType | None:
+    """Import a module that an installed distribution provides; the working directory does not count as installed."""
+    found = importlib.util.find_spec(name)
+    if found is None or found.origin is None:
+        return None
+    here = {Path.cwd().resolve(), Path(sys.path[0] or ".").resolve()}
+    origin = Path(found.origin).resolve()
+    if origin.parent in here or origin.parent.parent in here:
+        return None
+    return importlib.import_module(name)
+
+
+def _beside(name: str, folder: Path) -> ModuleType:
+    candidates = (folder / f"{name}.py", folder / name / "__init__.py")
+    for path in candidates:
+        if path.is_file():
+            return _load_file(name, path)
+    looked = " or ".join(str(path) for path in candidates)
+    raise BadInputError.one("command line", "--allow-plugin", name, f"neither installed nor found as {looked}")
+
+
+def _load_file(name: str, path: Path) -> ModuleType:
+    search = [str(path.parent)] if path.name == "__init__.py" else None
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=search)
+    if spec is None or spec.loader is None:
+        raise BadInputError.one("command line", "--allow-plugin", str(path), "not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        sentence = f"importing it failed: {type(error).__name__}: {error}"
+        raise BadInputError.one("command line", "--allow-plugin", str(path), sentence) from error
+    return module
