@@ -1,0 +1,1 @@
+"""Markets: orders, mechanisms, tariffs, and the ledger that settles them."""

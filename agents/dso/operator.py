@@ -1,0 +1,111 @@
+"""The distribution system operator: grants room, checks plans and deliveries by AC power flow, tightens and curtails."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cosim.agents.dso.curtailment import CurtailmentRule
+from cosim.agents.dso.envelopes.policy import EnvelopePolicy, Grant
+from cosim.agents.dso.envelopes.static import StaticEnvelopes
+from cosim.agents.dso.office import GridOffice
+from cosim.guard import Guard
+from cosim.messages import EnvelopeGrant, VolumeLimit
+from cosim.models.envelope import Envelopes
+from cosim.models.grid.powerflow import PowerFlow
+from cosim.models.grid.state import Diverged, GridState
+from cosim.models.market.order import WH_PER_KWH
+from cosim.models.step import PassiveLoad, power_flow
+from cosim.models.stopwatch import section
+from cosim.models.time import Interval
+from cosim.views import GrantView, PlanView
+
+NAME = "operator"
+
+
+class Operator:
+    """Answers for the grid. `truth` is the engine of every check, the office's engine is for searching."""
+
+    def __init__(
+        self, policy: EnvelopePolicy, rule: CurtailmentRule, office: GridOffice, truth: PowerFlow, guard: Guard
+    ) -> None:
+        self.office = office
+        self._policy = policy
+        self._rule = rule
+        self._truth = truth
+        self._guard = guard
+        self._memory = policy.start()
+
+    def grant(self, view: GrantView) -> EnvelopeGrant:
+        """Hand out envelopes by the policy."""
+        grant = self._guard.call(
+            lambda: self._policy.grant(view, self.office, self._memory),
+            faults=lambda result: _grant_faults(result, self.office, view),
+            fallback=lambda: StaticEnvelopes().grant(view, self.office, {}),
+            agent=NAME,
+            interval=view.interval.index,
+        )
+        for cause, detail in grant.remarks:
+            self._guard.note(view.interval.index, NAME, cause, detail)
+        return EnvelopeGrant(view.interval.index, round=0, envelopes=grant.envelopes)
+
+    def countersign(self, interval: Interval, envelopes: Envelopes) -> VolumeLimit:
+        """Return how much each connection point may trade, by its envelope."""
+        sell, buy = np.maximum(envelopes.upper_kw, 0.0), np.maximum(-envelopes.lower_kw, 0.0)
+        return VolumeLimit(interval.index, sell_wh=_floor_wh(sell, interval), buy_wh=_floor_wh(buy, interval))
+
+    def check(
+        self, net_kw: np.ndarray, reactive_kvar: np.ndarray, passive: PassiveLoad
+    ) -> GridState | Diverged:
+        """Solve AC for what was nominated or metered."""
+        with section("power_flow"):
+            return power_flow(self.office.community, self._truth, net_kw, reactive_kvar, passive)
+
+    def tighten(self, view: PlanView) -> EnvelopeGrant:
+        """Return narrower bands around what the grid carries of the plan: nobody may go further than that."""
+        reduced = self._reduced(view)
+        firm = view.request.firm_kw
+        narrow = Envelopes(np.minimum(firm, reduced), np.maximum(firm, reduced))
+        return EnvelopeGrant(view.interval.index, round=view.round + 1, envelopes=narrow.within(view.envelopes))
+
+    def curtail(self, view: PlanView) -> EnvelopeGrant:
+        """Return bands that hold everybody to what the rule leaves, in the direction in which it reduced."""
+        reduced, net = self._reduced(view), view.nomination.net_kw
+        lower = np.where(reduced > net, reduced, view.envelopes.lower_kw)
+        upper = np.where(reduced < net, reduced, view.envelopes.upper_kw)
+        ordered = Envelopes(np.minimum(lower, upper), np.maximum(lower, upper))
+        return EnvelopeGrant(view.interval.index, round=view.round + 1, envelopes=ordered)
+
+    def _reduced(self, view: PlanView) -> np.ndarray:
+        with section("envelopes"):
+            passive = PassiveLoad(view.passive_kw, view.passive_kvar)
+            nomination = view.nomination
+            return self._rule.curtail(
+                self.office, nomination.net_kw, view.request.firm_kw, nomination.reactive_kvar, passive
+            )
+
+    def memory(self) -> dict[str, Any]:
+        """Return what the policy remembers."""
+        return self._memory
+
+    def restore(self, memory: dict[str, Any]) -> None:
+        """Take up what `memory` returned."""
+        self._memory = memory
+
+
+def _floor_wh(power_kw: np.ndarray, interval: Interval) -> np.ndarray:
+    finite = np.minimum(power_kw, 1e6)
+    return np.floor(interval.energy_kwh(finite) * WH_PER_KWH + 1e-6).astype(np.int64)
+
+
+def _grant_faults(result: Any, office: GridOffice, view: GrantView) -> list[str]:
+    """Say what is wrong with granted bands: their number, or a firm power they exclude."""
+    if not isinstance(result, Grant):
+        return [f"grant returned a {type(result).__name__}; a Grant is needed"]
+    count = len(office.connection_kw)
+    if len(result.envelopes) != count:
+        return [f"{len(result.envelopes)} bands for {count} prosumers"]
+    left_out = ~result.envelopes.contains(view.request.firm_kw, 1e-6)
+    return [f"the band of row {int(left_out.argmax())} excludes its firm power"] if left_out.any() else []
+
+

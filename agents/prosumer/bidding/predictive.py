@@ -1,0 +1,230 @@
+"""Predictive: a receding-horizon plan against retail prices and the market price it expects.
+
+Two plans are made before bidding: one with the market (`hoped`), one with the supplier alone in this interval (`outside`).
+What both would trade is ordered at the outside price, the difference at what it is worth to the plan. After the fills the
+plan is made once more around the position, so an unfilled order changes what the battery does.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from cosim.agents.prosumer.bidding.strategy import CohortChance, CohortStrategy, Memory
+from cosim.models.devices.columns import SetPoints
+from cosim.models.envelope import Envelopes
+from cosim.models.market.order import BUY, SELL, WH_PER_KWH, Orders
+from cosim.models.optimisation import default_scheduler
+from cosim.models.optimisation.schedule import PlannedBattery, Schedule, Scheduler, ScheduleProblem
+from cosim.models.stopwatch import section
+from cosim.views import Outcome, ProsumersView
+
+SAME_KW = 1e-6
+
+
+@dataclass(frozen=True)
+class _Plans:
+    """What one interval's plans came to, kept until its dispatch."""
+
+    interval: int
+    problem: ScheduleProblem
+    hoped: Schedule
+    outside: Schedule
+
+
+@dataclass
+class Predictive(CohortStrategy):
+    """Plans over the view's horizon; remembers per hour of the day where the market price lay between feed-in and retail.
+
+    `room_share` is the share of the connection rating asked for beyond the plan on both sides, for what forecasts miss;
+    `learning_rate` is the weight of the newest price.
+    """
+
+    name = "predictive"
+    room_share: float = 0.05
+    learning_rate: float = 0.2
+    scheduler: Scheduler = field(default_factory=default_scheduler)
+    _plans: _Plans | None = field(default=None, init=False, repr=False)
+
+    def start(self, ids: tuple[str, ...]) -> Memory:  # noqa: ARG002
+        return {"price_share": np.full(24, 0.5)}
+
+    def request(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> Envelopes:  # noqa: ARG002
+        plans = self._planned(view, memory)
+        nets = np.stack([plans.hoped.net_kw[:, 0], plans.outside.net_kw[:, 0]])
+        room = self.room_share * view.connection_kw
+        lower = np.minimum(nets.min(axis=0), view.power_range.firm_kw) - room
+        upper = np.maximum(nets.max(axis=0), view.power_range.firm_kw) + room
+        return Envelopes(np.maximum(lower, -view.connection_kw), np.minimum(upper, view.connection_kw))
+
+    def bid(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> Orders:  # noqa: ARG002
+        plans = self._planned(view, memory)
+        hoped, outside = plans.hoped.net_kw[:, 0], plans.outside.net_kw[:, 0]
+        worth = (plans.hoped.value_eur_per_kwh[:, 0] + plans.outside.value_eur_per_kwh[:, 0]) / 2
+        charge, fee = view.prices.network_charge_eur_per_kwh, view.prices.market_fee_eur_per_kwh
+        retail = np.full(len(view), view.prices.energy_eur_per_kwh[0] - fee)
+        feed_in = np.full(len(view), view.prices.sell_eur_per_kwh[0] + fee)
+        sure_sale = np.clip(hoped, 0.0, np.maximum(outside, 0.0))
+        sure_purchase = np.clip(-hoped, 0.0, np.maximum(-outside, 0.0))
+        return Orders.concat(
+            [
+                _orders(view, SELL, sure_sale, feed_in),
+                _orders(view, SELL, np.maximum(hoped, 0.0) - sure_sale, np.maximum(worth + fee, feed_in)),
+                _orders(view, BUY, sure_purchase, retail),
+                _orders(view, BUY, np.maximum(-hoped, 0.0) - sure_purchase, np.minimum(worth - charge - fee, retail)),
+            ]
+        )
+
+    def dispatch(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> SetPoints:  # noqa: ARG002
+        plans = self._planned(view, memory)
+        columns = _first_step(plans.outside)
+        filled = np.abs(view.position_kw - plans.hoped.net_kw[:, 0]) < view.interval.power_kw(2.0 / WH_PER_KWH)
+        for name, column in _first_step(plans.hoped).items():
+            columns[name] = np.where(filled, column, columns[name])
+        outside_band = ~view.envelopes.contains(columns["net_kw"], SAME_KW)
+        rows = np.flatnonzero((~filled & (view.position_kw != 0.0)) | outside_band)
+        if len(rows):
+            again = self._around_position(view, plans.problem, rows)
+            for name, column in _first_step(again).items():
+                columns[name][rows] = column
+        available = view.available_kw[:, 0]
+        # A cap equal to the forecast would cut off whatever the forecast missed.
+        cap = np.where(columns["generation_kw"] < available - SAME_KW, columns["generation_kw"], np.inf)
+        return SetPoints(columns["battery_kw"], columns["shiftable_kw"], columns["ev_kw"], columns["heat_pump_kw"], cap)
+
+    def learn(self, outcome: Outcome, memory: Memory) -> None:
+        share = outcome.price_share
+        if share is not None:
+            hour = outcome.interval.start_s // 3600 % 24
+            shares = memory["price_share"].copy()
+            shares[hour] += self.learning_rate * (share - shares[hour])
+            memory["price_share"] = shares
+
+    def _planned(self, view: ProsumersView, memory: Memory) -> _Plans:
+        """Return this interval's two plans, made again for those whom a narrower band excludes."""
+        plans, bands = self._plans, _bands(view)
+        if plans is None or plans.interval != view.interval.index:
+            plans = self._solve_both(view, _problem(view, memory["price_share"]))
+        elif not np.array_equal(plans.problem.lower_kw[:, 0], bands.lower_kw) or not np.array_equal(
+            plans.problem.upper_kw[:, 0], bands.upper_kw
+        ):
+            plans = self._replanned(view, plans)
+        self._plans = plans
+        return plans
+
+    def _solve_both(self, view: ProsumersView, problem: ScheduleProblem) -> _Plans:
+        with section("optimisation"):
+            hoped = self.scheduler.solve(problem)
+            outside = self.scheduler.solve(_at_retail(view, problem))
+        return _Plans(view.interval.index, problem, hoped, outside)
+
+    def _replanned(self, view: ProsumersView, plans: _Plans) -> _Plans:
+        """Solve again the rows whose plans leave the band; narrowing it changes no other optimum."""
+        problem, bands = _within(plans.problem, _bands(view)), view.envelopes
+        both = (plans.hoped.net_kw[:, 0], plans.outside.net_kw[:, 0])
+        rows = np.flatnonzero(~(bands.contains(both[0], SAME_KW) & bands.contains(both[1], SAME_KW)))
+        if not len(rows):
+            return replace(plans, problem=problem)
+        again = self._solve_both(view, problem.take(rows))
+        return _Plans(
+            plans.interval,
+            problem,
+            _merged(plans.hoped, again.hoped, rows),
+            _merged(plans.outside, again.outside, rows),
+        )
+
+    def _around_position(self, view: ProsumersView, problem: ScheduleProblem, rows: np.ndarray) -> Schedule:
+        position = np.zeros(problem.position_kw.shape)
+        position[:, 0] = view.position_kw
+        held = replace(_within(_at_retail(view, problem), _bands(view)), position_kw=position)
+        with section("optimisation"):
+            return self.scheduler.solve(held.take(rows))
+
+
+def _orders(view: ProsumersView, side: int, power_kw: np.ndarray, limit: np.ndarray) -> Orders:
+    energy_wh = np.floor(view.interval.energy_kwh(power_kw) * WH_PER_KWH + SAME_KW).astype(np.int64)
+    rows = np.flatnonzero(energy_wh > 0)
+    return Orders(rows.astype(np.int64), np.full(len(rows), side, np.int8), energy_wh[rows], limit[rows])
+
+
+def _first_step(plan: Schedule) -> dict[str, np.ndarray]:
+    names = ("battery_kw", "shiftable_kw", "ev_kw", "heat_pump_kw", "generation_kw", "net_kw")
+    return {name: getattr(plan, name)[:, 0].copy() for name in names}
+
+
+def _bands(view: ProsumersView) -> Envelopes:
+    """Return the interval's bands as far as the connections carry them."""
+    return view.envelopes.within(Envelopes(-view.connection_kw, view.connection_kw))
+
+
+def _within(problem: ScheduleProblem, bands: Envelopes) -> ScheduleProblem:
+    """Return the problem with these limits in its first step."""
+    lower, upper = problem.lower_kw.copy(), problem.upper_kw.copy()
+    lower[:, 0], upper[:, 0] = bands.lower_kw, bands.upper_kw
+    return replace(problem, lower_kw=lower, upper_kw=upper)
+
+
+def _merged(plan: Schedule, part: Schedule, rows: np.ndarray) -> Schedule:
+    """Return a plan with some rows replaced."""
+    columns = {}
+    for name in plan.__dataclass_fields__:
+        old, new = getattr(plan, name), getattr(part, name)
+        if isinstance(old, np.ndarray):
+            column = old.copy()
+            column[rows] = new
+            columns[name] = column
+        else:
+            texts = list(old)
+            for place, row in enumerate(rows):
+                texts[row] = new[place]
+            columns[name] = tuple(texts)
+    return Schedule(**columns)
+
+
+def expected_prices(view: ProsumersView, price_share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what buying and selling is expected to cost per step (H,), market included."""
+    prices = view.prices
+    starts = view.interval.start_s + view.horizon.offsets * view.interval.duration_s
+    share = price_share[starts // 3600 % 24]
+    market = prices.sell_eur_per_kwh + share * (prices.energy_eur_per_kwh - prices.sell_eur_per_kwh)
+    charged = market + prices.market_fee_eur_per_kwh + prices.network_charge_eur_per_kwh
+    buy = np.minimum(prices.buy_eur_per_kwh, charged)
+    sell = np.maximum(prices.sell_eur_per_kwh, market - prices.market_fee_eur_per_kwh)
+    return buy, np.minimum(sell, buy)
+
+
+def _problem(view: ProsumersView, price_share: np.ndarray) -> ScheduleProblem:
+    buy, sell = expected_prices(view, price_share)
+    shape = view.fixed_kw.shape
+    battery, connection = view.portfolio.battery, np.repeat(view.connection_kw[:, None], shape[1], axis=1)
+    problem = ScheduleProblem(
+        hours=view.horizon.hours,
+        buy_eur_per_kwh=np.broadcast_to(buy, shape),
+        sell_eur_per_kwh=np.broadcast_to(sell, shape),
+        position_kw=np.zeros(shape),
+        fixed_kw=view.fixed_kw,
+        available_kw=view.available_kw,
+        curtailable=view.portfolio.generation.curtailable,
+        lower_kw=-connection,
+        upper_kw=connection,
+        battery=PlannedBattery(
+            soc_kwh=view.state.soc_kwh,
+            soc_min_kwh=battery.soc_min_kwh,
+            soc_max_kwh=battery.soc_max_kwh,
+            power_kw=battery.power_kw,
+            charge_efficiency=battery.charge_efficiency,
+            discharge_efficiency=battery.discharge_efficiency,
+            wear_eur_per_kwh=battery.wear_eur_per_kwh,
+            terminal_value_eur_per_kwh=np.mean(buy) * battery.discharge_efficiency,
+        ),
+        ev=view.ev,
+        shiftable=view.shiftable,
+        heat_pump=view.heat_pump,
+    )
+    return _within(problem, _bands(view))
+
+
+def _at_retail(view: ProsumersView, problem: ScheduleProblem) -> ScheduleProblem:
+    """Return the problem with this interval's energy priced by the supplier alone."""
+    buy, sell = problem.buy_eur_per_kwh.copy(), problem.sell_eur_per_kwh.copy()
+    buy[:, 0], sell[:, 0] = view.prices.buy_eur_per_kwh[0], view.prices.sell_eur_per_kwh[0]
+    return replace(problem, buy_eur_per_kwh=buy, sell_eur_per_kwh=sell)

@@ -1,0 +1,266 @@
+"""Prosumers who share a strategy: the kernel's side of the bidding contract, every call guarded and every result checked."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cosim.agents.prosumer.bidding.passive import Passive
+from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, CohortChance, CohortStrategy, Decision
+from cosim.agents.prosumer.one import one_view
+from cosim.encoding import NotPlainError, encode
+from cosim.guard import Guard
+from cosim.models.devices.columns import SetPoints
+from cosim.models.envelope import Envelope, Envelopes
+from cosim.models.errors import BadInputError
+from cosim.models.market.order import Order, Orders
+from cosim.models.market.order import faults as order_faults
+from cosim.randomness import Chance
+from cosim.views import Outcome, ProsumersView, ProsumerView
+
+_SET_POINTS = ("battery_kw", "shiftable_kw", "ev_kw", "heat_pump_kw", "generation_kw")
+_FALLBACK = Passive()
+_NO_CHANCE = CohortChance(lambda count: np.empty((0, count)))
+
+
+class Cohort(ABC):
+    """Some rows of the population and the strategy that decides for them."""
+
+    def __init__(self, name: str, rows: np.ndarray, ids: tuple[str, ...], guard: Guard, chance: Chance) -> None:
+        self.name = name
+        self.rows = rows
+        self.ids = ids
+        self._guard = guard
+        self._chance = chance
+
+    @abstractmethod
+    def request(self, view: ProsumersView) -> Envelopes:
+        """Return the bands wanted, a row a member."""
+
+    @abstractmethod
+    def bid(self, view: ProsumersView) -> Orders:
+        """Return orders, owners being rows of the cohort."""
+
+    @abstractmethod
+    def dispatch(self, view: ProsumersView) -> SetPoints:
+        """Return set-points, a row a member."""
+
+    @abstractmethod
+    def learn(self, outcome: Outcome) -> None:
+        """Hand the members their outcome."""
+
+    @abstractmethod
+    def memory(self) -> dict[str, Any]:
+        """Return all that the strategy remembers, as plain data."""
+
+    @abstractmethod
+    def restore(self, memory: dict[str, Any]) -> None:
+        """Take up what `memory` returned."""
+
+
+class ColumnCohort(Cohort):
+    """A cohort strategy: one call, columns in and out."""
+
+    def __init__(self, strategy: CohortStrategy, name: str, rows: np.ndarray, ids: tuple[str, ...], guard: Guard, chance: Chance) -> None:
+        super().__init__(name, rows, ids, guard, chance)
+        self._strategy = strategy
+        self._memory = strategy.start(ids)
+
+    def _draws(self, purpose: str, interval: int) -> CohortChance:
+        return CohortChance(lambda count: self._chance.uniforms(self.ids, purpose, interval, count))
+
+    def request(self, view: ProsumersView) -> Envelopes:
+        chance = self._draws("request", view.interval.index)
+        return self._guard.call(
+            lambda: self._strategy.request(view, self._memory, chance),
+            faults=lambda result: envelope_faults(result, len(view)),
+            fallback=lambda: _FALLBACK.request(view, {}, _NO_CHANCE),
+            agent=self.name,
+            interval=view.interval.index,
+        )
+
+    def bid(self, view: ProsumersView) -> Orders:
+        chance = self._draws("bid", view.interval.index)
+        return self._guard.call(
+            lambda: self._strategy.bid(view, self._memory, chance),
+            faults=lambda result: batch_faults(result, len(view)),
+            fallback=Orders.empty,
+            agent=self.name,
+            interval=view.interval.index,
+        )
+
+    def dispatch(self, view: ProsumersView) -> SetPoints:
+        chance = self._draws("dispatch", view.interval.index)
+        return self._guard.call(
+            lambda: self._strategy.dispatch(view, self._memory, chance),
+            faults=lambda result: set_point_faults(result, len(view)),
+            fallback=lambda: _FALLBACK.dispatch(view, {}, _NO_CHANCE),
+            agent=self.name,
+            interval=view.interval.index,
+        )
+
+    def learn(self, outcome: Outcome) -> None:
+        self._guard.call(
+            lambda: self._strategy.learn(outcome, self._memory),
+            faults=lambda _: [],
+            fallback=lambda: None,
+            agent=self.name,
+            interval=outcome.interval.index,
+        )
+
+    def memory(self) -> dict[str, Any]:
+        return plain(self._memory, self.name)
+
+    def restore(self, memory: dict[str, Any]) -> None:
+        self._memory = memory
+
+
+class OneByOneCohort(Cohort):
+    """A one-prosumer strategy, lifted: one object and one call a member, each guarded by itself."""
+
+    def __init__(self, make: Callable[[], BiddingStrategy], name: str, rows: np.ndarray, ids: tuple[str, ...], guard: Guard, chance: Chance) -> None:
+        super().__init__(name, rows, ids, guard, chance)
+        self._members = [make() for _ in ids]
+
+    def _each(self, view: ProsumersView, purpose: str, ask: Callable[[BiddingStrategy, ProsumerView, np.random.Generator], Any], faults: Callable[[Any], list[str]], fallback: Callable[[ProsumersView], Any]) -> list[Any]:
+        index = view.interval.index
+        shown = one_view(view)
+        return [
+            self._guard.call(
+                lambda member=member, row=row: ask(member, shown[row], self._chance.stream(self.ids[row], purpose, index)),  # type: ignore[misc]
+                faults=faults,
+                fallback=lambda row=row: fallback(view.take(np.array([row]))),  # type: ignore[misc]
+                agent=self.ids[row],
+                interval=index,
+            )
+            for row, member in enumerate(self._members)
+        ]
+
+    def request(self, view: ProsumersView) -> Envelopes:
+        bands = self._each(
+            view,
+            "request",
+            lambda member, shown, chance: member.request(shown, chance),
+            one_envelope_faults,
+            lambda own: _FALLBACK.request(own, {}, _NO_CHANCE).row(0),
+        )
+        return Envelopes(np.array([band.lower_kw for band in bands]), np.array([band.upper_kw for band in bands]))
+
+    def bid(self, view: ProsumersView) -> Orders:
+        books = self._each(
+            view,
+            "bid",
+            lambda member, shown, chance: member.bid(shown, chance),
+            one_bid_faults,
+            lambda _own: [],
+        )
+        return Orders.concat([Orders.of(row, book) for row, book in enumerate(books)])
+
+    def dispatch(self, view: ProsumersView) -> SetPoints:
+        decisions = self._each(
+            view,
+            "dispatch",
+            lambda member, shown, chance: member.dispatch(shown, chance),
+            one_decision_faults,
+            lambda _own: Decision(),
+        )
+        profile = view.expected.heat_pump_kw
+        columns = {name: np.array([_number(getattr(d, name), profile[row]) for row, d in enumerate(decisions)]) for name in _SET_POINTS}
+        return SetPoints(**columns)
+
+    def learn(self, outcome: Outcome) -> None:
+        for row, member in enumerate(self._members):
+            self._guard.call(
+                lambda member=member, row=row: member.learn(  # type: ignore[misc]
+                    position_kwh=outcome.position_wh[row] / 1000,
+                    metered_kwh=outcome.metered_wh[row] / 1000,
+                    money_eur=outcome.money[row] / 1e5,
+                    price_eur_per_kwh=outcome.price_eur_per_kwh,
+                ),
+                faults=lambda _: [],
+                fallback=lambda: None,
+                agent=self.ids[row],
+                interval=outcome.interval.index,
+            )
+
+    def memory(self) -> dict[str, Any]:
+        return {name: plain(vars(member), name) for name, member in zip(self.ids, self._members, strict=True)}
+
+    def restore(self, memory: dict[str, Any]) -> None:
+        for name, member in zip(self.ids, self._members, strict=True):
+            vars(member).clear()
+            vars(member).update(memory[name])
+
+
+def _number(value: float | None, profile: float) -> float:
+    return profile if value is None else value
+
+
+def plain(memory: dict[str, Any], who: str) -> dict[str, Any]:
+    """Return a memory that the journal can keep; BadInputError says which part it cannot."""
+    try:
+        encode(memory)
+    except NotPlainError as error:
+        allowed = "a strategy may keep numbers, strings, lists, dicts and arrays of numbers"
+        raise BadInputError.one(f"strategy of {who}", str(error), None, allowed) from None
+    return memory
+
+
+def envelope_faults(result: Any, count: int) -> list[str]:
+    """Say what is wrong with requested bands (n,)."""
+    if not isinstance(result, Envelopes):
+        return [f"request returned a {type(result).__name__}; Envelopes are needed"]
+    if len(result) != count or result.lower_kw.ndim != 1:
+        return [f"request returned {len(result)} bands for {count} prosumers"]
+    return []
+
+
+def batch_faults(result: Any, count: int) -> list[str]:
+    """Say what is wrong with a batch of orders."""
+    if not isinstance(result, Orders):
+        return [f"bid returned a {type(result).__name__}; Orders are needed"]
+    return order_faults(result, count)
+
+
+def set_point_faults(result: Any, count: int) -> list[str]:
+    """Say what is wrong with set-points (n,): infinities mean "as much as there is", NaN means nothing."""
+    if not isinstance(result, SetPoints):
+        return [f"dispatch returned a {type(result).__name__}; SetPoints are needed"]
+    wrong = []
+    for name in _SET_POINTS:
+        column = np.asarray(getattr(result, name))
+        if column.shape != (count,) or column.dtype.kind not in "if":
+            wrong.append(f"{name} has shape {column.shape} and type {column.dtype}; ({count},) numbers are needed")
+        elif np.isnan(column).any():
+            wrong.append(f"{name} is NaN for row {int(np.isnan(column).argmax())}")
+    return wrong
+
+
+def one_envelope_faults(result: Any) -> list[str]:
+    """Say what is wrong with one requested band."""
+    if not isinstance(result, Envelope):
+        return [f"request returned a {type(result).__name__}; an Envelope is needed"]
+    return [] if result.lower_kw <= result.upper_kw else [f"request returned {result}: lower_kw above upper_kw or NaN"]
+
+
+def one_bid_faults(result: Any) -> list[str]:
+    """Say what is wrong with one prosumer's orders."""
+    if not isinstance(result, (list, tuple)):
+        return [f"bid returned a {type(result).__name__}; a list of Order is needed"]
+    strange = [item for item in result if not isinstance(item, Order)]
+    return [f"bid returned a list with a {type(strange[0]).__name__}; only Order belongs in it"] if strange else []
+
+
+def one_decision_faults(result: Any) -> list[str]:
+    """Say what is wrong with one prosumer's set-points."""
+    if not isinstance(result, Decision):
+        return [f"dispatch returned a {type(result).__name__}; a Decision is needed"]
+    wrong = []
+    for name in _SET_POINTS:
+        value = getattr(result, name)
+        if name == "heat_pump_kw" and value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.floating, np.integer)) or np.isnan(value):
+            wrong.append(f"{name} is {value!r}; a number is needed")
+    return wrong

@@ -1,0 +1,53 @@
+"""From the columns of a cohort to the plain values that one prosumer sees."""
+
+import numpy as np
+
+from cosim.agents.prosumer.bidding import rules
+from cosim.models.envelope import Envelope
+from cosim.views import ProsumersView, ProsumerView
+
+
+def one_view(view: ProsumersView) -> list[ProsumerView]:
+    """Return the view of each member, in the order of `view.ids`."""
+    battery, prices = view.portfolio.battery, view.prices
+    scalars = {
+        "natural_net_kw": rules.natural(view).net_kw,
+        "soc_kwh": view.state.soc_kwh,
+        "soc_min_kwh": battery.soc_min_kwh,
+        "soc_max_kwh": battery.soc_max_kwh,
+        "battery_kw": battery.power_kw,
+        "charge_efficiency": battery.charge_efficiency,
+        "discharge_efficiency": battery.discharge_efficiency,
+        "wear_eur_per_kwh": battery.wear_eur_per_kwh,
+        "ev_kw": view.ev.power_kw[:, 0],
+        "ev_must_kwh": view.ev.min_kwh[:, 0],
+        "ev_want_kwh": np.sum(view.state.ev_remaining_kwh, axis=-1),
+        "firm_kw": view.power_range.firm_kw,
+        "lower_kw": view.power_range.lower_kw,
+        "upper_kw": view.power_range.upper_kw,
+        "connection_kw": view.connection_kw,
+        "position_kw": view.position_kw,
+    }
+    numbers = {name: column.tolist() for name, column in scalars.items()}
+    common = {
+        "interval": view.interval,
+        "hours": tuple(view.horizon.hours.tolist()),
+        "buy_eur_per_kwh": tuple(prices.buy_eur_per_kwh.tolist()),
+        "sell_eur_per_kwh": tuple(prices.sell_eur_per_kwh.tolist()),
+        "network_charge_eur_per_kwh": prices.network_charge_eur_per_kwh,
+        "market_fee_eur_per_kwh": prices.market_fee_eur_per_kwh,
+        "last_price_eur_per_kwh": view.last_price_eur_per_kwh,
+    }
+    demand, generation = view.fixed_kw.tolist(), view.available_kw.tolist()
+    lower, upper = view.envelopes.lower_kw.tolist(), view.envelopes.upper_kw.tolist()
+    return [
+        ProsumerView(
+            id=name,
+            demand_kw=tuple(demand[row]),
+            generation_kw=tuple(generation[row]),
+            envelope=Envelope(lower[row], upper[row]),
+            **common,
+            **{key: values[row] for key, values in numbers.items()},
+        )
+        for row, name in enumerate(view.ids)
+    ]

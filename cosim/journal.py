@@ -1,0 +1,148 @@
+"""The run directory: one transaction per tick, a checkpoint in it, and resume.
+
+::
+
+    manifest.json     resolved scenario, seed, versions; the result hash once the run has ended
+    journal.sqlite    results, events and the complete state of a tick in ONE transaction; the list of sealed table parts
+    tables/*.parquet  per-agent tables, a part per day, written beside and renamed
+
+Rows of a day stay in the journal until its parts are sealed; a crash between the rename and the transaction that lists a
+part leaves a file that nobody reads and that the resumed run replaces.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cosim.encoding import decode, encode
+from cosim.models.errors import StorageError
+from cosim.models.stopwatch import section
+
+FORMAT = 1
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS state (tick INTEGER PRIMARY KEY, digest BLOB NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS pending (interval INTEGER NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL,
+                                    PRIMARY KEY (interval, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parts (name TEXT NOT NULL, day INTEGER NOT NULL, file TEXT NOT NULL, PRIMARY KEY (name, day));
+"""
+
+
+class Journal:
+    """The storage of one run; opened by one writer, read by anybody."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self.folder = folder
+        self._db = connection
+
+    @classmethod
+    def create(cls, folder: Path, manifest: dict[str, Any]) -> "Journal":
+        """Begin a run in a new or empty folder."""
+        if (folder / "manifest.json").exists():
+            raise StorageError(f"{folder} already holds a run; resume it with `cosim resume {folder}` or choose another")
+        (folder / "tables").mkdir(parents=True, exist_ok=True)
+        write_json(folder / "manifest.json", {"format": FORMAT, **manifest})
+        return cls(folder, _connect(folder))
+
+    @classmethod
+    def open(cls, folder: Path) -> "Journal":
+        """Open the journal of a run that has begun."""
+        if not (folder / "journal.sqlite").exists():
+            raise StorageError(f"{folder} holds no run: journal.sqlite is missing")
+        return cls(folder, _connect(folder))
+
+    def commit(self, tick: int, state: dict[str, Any], results: dict[str, dict[str, Any]], interval: int) -> None:
+        """Write the state after a tick and the result tables of the interval it settled, all or nothing."""
+        with section("journal"):
+            body = encode(state)
+            digest = hashlib.sha256(body).digest()
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (tick, digest, body))
+                self._db.execute("DELETE FROM state WHERE tick < ?", (tick - 1,))
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO pending VALUES (?, ?, ?)",
+                    [(interval, name, encode(columns)) for name, columns in results.items()],
+                )
+
+    def latest(self) -> tuple[int, dict[str, Any]] | None:
+        """Return the last committed tick and its state; StorageError when it is damaged."""
+        row = self._db.execute("SELECT tick, digest, body FROM state ORDER BY tick DESC LIMIT 1").fetchone()
+        if row is None:
+            return None
+        tick, digest, body = row
+        if hashlib.sha256(body).digest() != digest:
+            raise StorageError(f"{self.folder}: the state of tick {tick} is damaged (its checksum differs)")
+        return tick, decode(body)
+
+    def pending(self, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield (interval, columns) of the results not yet sealed into parts, in order of time."""
+        rows = self._db.execute("SELECT interval, body FROM pending WHERE name = ? ORDER BY interval", (name,))
+        for interval, body in rows:
+            yield interval, decode(body)
+
+    def pending_names(self) -> list[str]:
+        """List the tables that have results not yet sealed."""
+        return [name for (name,) in self._db.execute("SELECT DISTINCT name FROM pending ORDER BY name")]
+
+    def sealed(self, day: int, files: dict[str, str], first: int, last: int) -> None:
+        """Record that the intervals first..last (inclusive) of a day are now in these part files."""
+        with section("journal"), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(
+                "INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", [(name, day, file) for name, file in files.items()]
+            )
+            self._db.execute("DELETE FROM pending WHERE interval BETWEEN ? AND ?", (first, last))
+
+    def parts(self, name: str) -> list[Path]:
+        """List the sealed files of a table in order of days."""
+        rows = self._db.execute("SELECT file FROM parts WHERE name = ? ORDER BY day", (name,))
+        return [self.folder / "tables" / file for (file,) in rows]
+
+    def part_names(self) -> list[str]:
+        """List the tables that have sealed parts."""
+        return [name for (name,) in self._db.execute("SELECT DISTINCT name FROM parts ORDER BY name")]
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the manifest of the run."""
+        return read_manifest(self.folder)
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._db.close()
+
+
+def _connect(folder: Path) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(folder / "journal.sqlite", isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.executescript(_SCHEMA)
+    except sqlite3.Error as error:
+        raise StorageError(f"{folder / 'journal.sqlite'}: {error}") from error
+    return connection
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a run directory; StorageError when there is none or it is of another format."""
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise StorageError(f"{folder} holds no run: manifest.json is missing")
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise StorageError(f"{path} is damaged: {error}") from error
+    if manifest.get("format") != FORMAT:
+        raise StorageError(f"{path} is of format {manifest.get('format')}, this version reads format {FORMAT}")
+    return manifest
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    beside = path.with_name(path.name + ".tmp")
+    beside.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    os.replace(beside, path)  # noqa: PTH105, the atomic rename is the point

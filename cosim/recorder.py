@@ -1,0 +1,91 @@
+"""Typed tables out: the results of each interval as columns, a Parquet part per day, and the running result hash."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosim.journal import Journal
+from cosim.models.stopwatch import section
+
+Tables = dict[str, dict[str, Any]]
+
+# What the result hash promises: decisions, physics, money and events; not wall times, versions or paths.
+EMPTY_DIGEST = b"\0" * 32
+
+
+def chained_digest(previous: bytes, interval: int, tables: Tables) -> bytes:
+    """Return SHA-256 over the previous digest and the canonical bytes of an interval's tables.
+
+    Tables and columns go in by name, arrays as little-endian float64 or int64, strings as UTF-8; rows are in the order of
+    stable ids already. A chain needs no hash state in the checkpoint: the digest is the state.
+    """
+    digest = hashlib.sha256(previous)
+    digest.update(str(interval).encode())
+    for name in sorted(tables):
+        for column in sorted(tables[name]):
+            digest.update(f"\x1e{name}.{column}\x1f".encode())
+            digest.update(_canonical(tables[name][column]))
+    return digest.digest()
+
+
+def _canonical(column: Any) -> bytes:
+    if isinstance(column, list):
+        return "\x1f".join(str(item) for item in column).encode()
+    array = np.atleast_1d(column)
+    code = "<f8" if array.dtype.kind == "f" else "<i8"
+    # -0.0 and 0.0 are one number
+    return (array.astype(code) + 0).tobytes()
+
+
+class Recorder:
+    """Turns each day's rows of the journal into Parquet parts."""
+
+    def __init__(self, journal: Journal, intervals_per_day: int) -> None:
+        self._journal = journal
+        self._per_day = intervals_per_day
+
+    def seal_through(self, interval: int, *, final: bool) -> None:
+        """Seal the day that ends with this interval; with `final` also a day cut short by the end of the run."""
+        if (interval + 1) % self._per_day and not final:
+            return
+        day = interval // self._per_day
+        with section("journal"):
+            files = {}
+            for name in self._journal.pending_names():
+                rows = list(self._journal.pending(name))
+                files[name] = f"{name}-{day:04d}.parquet"
+                write_parquet(self._journal.folder / "tables" / files[name], stack(rows))
+        self._journal.sealed(day, files, day * self._per_day, interval)
+
+
+def stack(rows: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
+    """Join the columns of many intervals, with the interval of each row in front."""
+    if not rows:
+        return {}
+    lengths = [len(next(iter(columns.values()))) for _, columns in rows]
+    joined: dict[str, Any] = {"interval": np.repeat([interval for interval, _ in rows], lengths).astype(np.int64)}
+    for name in rows[0][1]:
+        parts = [columns[name] for _, columns in rows]
+        if isinstance(parts[0], list):
+            joined[name] = [item for part in parts for item in part]
+        else:
+            joined[name] = np.concatenate(parts)
+    return joined
+
+
+def write_parquet(path: Path, columns: dict[str, Any]) -> None:
+    """Write columns to a Parquet file, whole or not at all; a table without rows writes an empty file of its columns."""
+    import duckdb
+    import pandas as pd
+
+    beside = path.with_name(path.name + ".tmp")
+    frame = pd.DataFrame(columns)
+    with duckdb.connect(":memory:") as db:
+        db.execute("SET threads = 1")
+        db.register("rows", frame)
+        target = str(beside).replace("'", "''")
+        db.execute(f"COPY rows TO '{target}' (FORMAT parquet, COMPRESSION zstd)")  # noqa: S608, a path cannot be a parameter here
+    beside.replace(path)

@@ -1,0 +1,190 @@
+"""What each role is shown when it is asked: values, never the world. Columns for a cohort, plain numbers for one prosumer.
+
+A view holds what its reader knows by itself (a prosumer's devices and forecasts, the operator's grid) and letters that have
+reached it; nothing else.
+"""
+
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from cosim.messages import Nomination, OrderBatch, RoomRequest, VolumeLimit
+from cosim.models.devices.corridor import Corridor
+from cosim.models.devices.columns import DeviceState, Exogenous
+from cosim.models.devices.limits import PowerRange
+from cosim.models.devices.portfolio import Portfolio
+from cosim.models.envelope import Envelope, Envelopes
+from cosim.models.market.tariff import Prices
+from cosim.models.time import Horizon, Interval
+
+
+@dataclass(frozen=True, slots=True)
+class ProsumersView:
+    """What a cohort of prosumers sees: row i of every column is prosumer `ids[i]`; H steps of the horizon.
+
+    The devices' state is the expected one at the start of the interval: the gate closes before it begins. `fixed_kw` is
+    demand that cannot wait (n, H), `available_kw` PV and wind that could be fed in (n, H); both are forecasts, as is
+    `expected`, the same for the first interval alone. `envelopes` hold for the interval, `connection_kw` always.
+    `position_kw` is what has been traded so far (sold positive). A market buyer pays price + fee + network charge, a
+    seller gets price - fee; `last_price_eur_per_kwh` is the latest public market price, None before the first.
+    """
+
+    ids: tuple[str, ...]
+    interval: Interval
+    horizon: Horizon
+    prices: Prices
+    last_price_eur_per_kwh: float | None
+    portfolio: Portfolio
+    state: DeviceState
+    connection_kw: np.ndarray
+    expected: Exogenous
+    fixed_kw: np.ndarray
+    available_kw: np.ndarray
+    ev: Corridor
+    shiftable: Corridor
+    heat_pump: Corridor
+    power_range: PowerRange
+    envelopes: Envelopes
+    position_kw: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Return the view of some rows."""
+        columns = {name: take_rows(getattr(self, name), rows, len(self)) for name in _COLUMNAR}
+        return replace(self, ids=tuple(self.ids[row] for row in rows), **columns)
+
+
+_COLUMNAR = (
+    "portfolio",
+    "state",
+    "connection_kw",
+    "expected",
+    "fixed_kw",
+    "available_kw",
+    "ev",
+    "shiftable",
+    "heat_pump",
+    "power_range",
+    "envelopes",
+    "position_kw",
+)
+
+
+def take_rows(value: Any, rows: np.ndarray, count: int) -> Any:
+    """Return some rows of an array, or of every column of a (nested) dataclass, whose first axis has `count` rows."""
+    if isinstance(value, np.ndarray):
+        return value[rows] if value.ndim and value.shape[0] == count else value
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: take_rows(getattr(value, f.name), rows, count) for f in fields(value) if f.init})
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class ProsumerView:
+    """What one prosumer sees: plain numbers, and tuples over the steps of its horizon (the first step is the interval).
+
+    Power is in kW, positive into the grid, so `demand_kw` is negative. `natural_net_kw` is the net power if nothing is
+    decided: demand served, cars charged on arrival, battery idle, everything generated fed in.
+    """
+
+    id: str
+    interval: Interval
+    hours: tuple[float, ...]
+    buy_eur_per_kwh: tuple[float, ...]
+    sell_eur_per_kwh: tuple[float, ...]
+    network_charge_eur_per_kwh: float
+    market_fee_eur_per_kwh: float
+    last_price_eur_per_kwh: float | None
+    demand_kw: tuple[float, ...]
+    generation_kw: tuple[float, ...]
+    natural_net_kw: float
+    soc_kwh: float
+    soc_min_kwh: float
+    soc_max_kwh: float
+    battery_kw: float
+    charge_efficiency: float
+    discharge_efficiency: float
+    wear_eur_per_kwh: float
+    ev_kw: float
+    ev_must_kwh: float
+    ev_want_kwh: float
+    firm_kw: float
+    lower_kw: float
+    upper_kw: float
+    envelope: Envelope
+    connection_kw: float
+    position_kw: float
+
+    @property
+    def natural_net_kwh(self) -> float:
+        """Energy of the interval if nothing is decided, positive when sold."""
+        return self.natural_net_kw * self.interval.hours
+
+
+@dataclass(frozen=True, slots=True)
+class GrantView:
+    """What the operator sees when it hands out envelopes: requests that reached it, and its own passive-load forecast."""
+
+    interval: Interval
+    request: RoomRequest
+    passive_kw: np.ndarray
+    passive_kvar: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """What the operator sees when it checks a plan: nominations, its promises, and its own passive-load forecast."""
+
+    interval: Interval
+    nomination: Nomination
+    request: RoomRequest
+    envelopes: Envelopes
+    passive_kw: np.ndarray
+    passive_kvar: np.ndarray
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClearView:
+    """What the marketplace sees: orders that reached it, the operator's countersigned volumes, and the price corridor."""
+
+    interval: Interval
+    batch: OrderBatch
+    limit: VolumeLimit | None
+    floor_eur_per_kwh: float
+    ceiling_eur_per_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a cohort learns after settlement: its own rows, the public price, and the retail prices around it."""
+
+    ids: tuple[str, ...]
+    interval: Interval
+    position_wh: np.ndarray
+    metered_wh: np.ndarray
+    money: np.ndarray
+    price_eur_per_kwh: float | None
+    floor_eur_per_kwh: float
+    ceiling_eur_per_kwh: float
+
+    @property
+    def price_share(self) -> float | None:
+        """Where the market price lay between the floor (0) and the ceiling (1) of retail; None without a price."""
+        room = self.ceiling_eur_per_kwh - self.floor_eur_per_kwh
+        if self.price_eur_per_kwh is None or room <= 0:
+            return None
+        return min(1.0, max(0.0, (self.price_eur_per_kwh - self.floor_eur_per_kwh) / room))
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Return the outcome of some rows."""
+        return replace(
+            self,
+            ids=tuple(self.ids[row] for row in rows),
+            position_wh=self.position_wh[rows],
+            metered_wh=self.metered_wh[rows],
+            money=self.money[rows],
+        )

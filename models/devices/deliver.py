@@ -1,0 +1,156 @@
+"""One interval of all devices: set-points in, physics and the local envelope control, delivery out.
+
+Firm load comes first. Where the sum would leave the envelope, the connection point's own controller acts:
+too much export is met by the battery, then by holding generation back; too much import by lifting that hold,
+by the battery, then by deferring cars, heat pump and shiftable demand to what must run; only then somebody
+goes without.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from cosim.models.devices.columns import Delivery, DeviceState, Exogenous, SetPoints
+from cosim.models.devices.portfolio import Portfolio, Spans
+from cosim.models.envelope import Envelopes
+from cosim.models.time import Interval
+
+# The order of the plain sum that makes the net power.
+DEVICES: Final = ("demand", "shiftable", "ev", "heat_pump", "battery", "generation")
+
+# Below this the controller rests: it absorbs the rounding of sums, so that a delivery asked for again is
+# the same.
+DEAD_BAND_KW: Final = 1e-9
+
+_AGAINST_IMPORT: Final = (
+    ("generation", "upper_kw"),
+    ("battery", "upper_kw"),
+    ("ev", "firm_kw"),
+    ("heat_pump", "firm_kw"),
+    ("shiftable", "firm_kw"),
+    ("heat_pump", "upper_kw"),
+    ("ev", "upper_kw"),
+    ("shiftable", "upper_kw"),
+    ("demand", "upper_kw"),
+)
+# The loads come in only where generation cannot be held back.
+_AGAINST_EXPORT: Final = (
+    ("battery", "lower_kw"),
+    ("generation", "lower_kw"),
+    ("heat_pump", "lower_kw"),
+    ("ev", "lower_kw"),
+    ("shiftable", "lower_kw"),
+)
+
+_Flows = dict[str, np.ndarray]
+
+
+def deliver(
+    portfolio: Portfolio,
+    state: DeviceState,
+    setpoints: SetPoints,
+    exogenous: Exogenous,
+    interval: Interval,
+    envelopes: Envelopes,
+) -> tuple[DeviceState, Delivery]:
+    """Return the state after the interval and what was delivered in it.
+
+    A pure function: the same arguments give the same bits. Leading axes (scenarios, days) of state,
+    set-points, exogenous columns and envelopes broadcast; the last axis is the prosumer. Set-points beyond
+    physics are clipped. The net power stays inside the envelope within 1e-9 kW as long as `limits` leaves
+    room for it, and going without (unserved demand, unmet cars and heat) buys what is missing; generation
+    that is not curtailable may exceed it.
+    """
+    spans = portfolio.spans(state, exogenous, interval.hours)
+    flows = _within_physics(setpoints, spans)
+    net = _net(flows)
+    flows = _control(flows, spans, net - envelopes.upper_kw, _AGAINST_EXPORT, sign=-1.0)
+    flows = _control(flows, spans, envelopes.lower_kw - net, _AGAINST_IMPORT, sign=1.0)
+    # Whatever did not depend on a leading axis still gets it.
+    shape = np.broadcast_shapes(net.shape, envelopes.lower_kw.shape)
+    flows = {
+        name: flow if flow.shape == shape else np.broadcast_to(flow, shape) for name, flow in flows.items()
+    }
+    return _advance(portfolio, state, exogenous, interval.hours, spans, flows)
+
+
+def _within_physics(setpoints: SetPoints, spans: Spans) -> _Flows:
+    """Clip what was asked to what the devices can and must do."""
+    return {
+        "demand": spans.demand.firm_kw,
+        "shiftable": _clip(setpoints.shiftable_kw, spans.shiftable.lower_kw, spans.shiftable.firm_kw),
+        "ev": _clip(setpoints.ev_kw, spans.ev.lower_kw, spans.ev.firm_kw),
+        "heat_pump": _clip(setpoints.heat_pump_kw, spans.heat_pump.lower_kw, spans.heat_pump.firm_kw),
+        "battery": _clip(setpoints.battery_kw, spans.battery.lower_kw, spans.battery.upper_kw),
+        "generation": _clip(setpoints.generation_kw, spans.generation.lower_kw, spans.generation.upper_kw),
+    }
+
+
+def _clip(wish_kw: np.ndarray, lower_kw: np.ndarray, upper_kw: np.ndarray) -> np.ndarray:
+    clipped: np.ndarray = np.minimum(np.maximum(wish_kw, lower_kw), upper_kw)
+    return clipped
+
+
+def _net(flows: _Flows) -> np.ndarray:
+    first, *rest = (flows[name] for name in DEVICES)
+    for flow in rest:
+        first = first + flow
+    return first
+
+
+def _control(
+    flows: _Flows, spans: Spans, excess_kw: np.ndarray, ladder: tuple[tuple[str, str], ...], *, sign: float
+) -> _Flows:
+    """Climb the ladder device by device until the excess is gone; `sign` is the relieving direction."""
+    excess = np.where(excess_kw > DEAD_BAND_KW, excess_kw, 0.0)
+    if not excess.any():
+        return flows
+    moved = dict(flows)
+    for name, edge in ladder:
+        goal = getattr(getattr(spans, name), edge)
+        flow = moved[name]
+        room = np.maximum((goal - flow) * sign, 0.0)
+        moved[name] = np.where(excess < room, flow + excess * sign, np.where(excess > 0.0, goal, flow))
+        excess = np.maximum(excess - room, 0.0)
+    return moved
+
+
+def _advance(
+    portfolio: Portfolio,
+    state: DeviceState,
+    exogenous: Exogenous,
+    hours: float,
+    spans: Spans,
+    flows: _Flows,
+) -> tuple[DeviceState, Delivery]:
+    """Integrate the devices over the interval and book what went without."""
+    demand, shiftable, ev, heat_pump, battery, generation = (flows[name] for name in DEVICES)
+    arriving = portfolio.demand.arriving_kw(exogenous.demand_kw)
+    backlog, given_up = portfolio.demand.backlog_after(
+        state.backlog_kwh, arriving, exogenous.backlog_max_kwh, shiftable, hours
+    )
+    heat, cold = portfolio.heat_pump.heat_after(state.heat_kwh, exogenous.heat_pump_kw, heat_pump, hours)
+    remaining, unmet = portfolio.ev.remaining_after(spans.cars, exogenous.ev_hours_left, ev, hours)
+    after = DeviceState(portfolio.battery.soc_after(state.soc_kwh, battery, hours), backlog, heat, remaining)
+    return after, Delivery(
+        demand_kw=demand,
+        shiftable_kw=shiftable,
+        ev_kw=ev,
+        heat_pump_kw=heat_pump,
+        battery_kw=battery,
+        generation_kw=generation,
+        net_kw=_net(flows),
+        q_kvar=_reactive(exogenous, demand + shiftable),
+        curtailed_kw=exogenous.available_kw - generation,
+        unserved_kw=(demand - spans.demand.firm_kw) + given_up / hours,
+        ev_unmet_kwh=unmet,
+        heat_unmet_kwh=cold,
+    )
+
+
+def _reactive(exogenous: Exogenous, served_kw: np.ndarray) -> np.ndarray:
+    """Reactive power follows the demand served at the profile's power factor."""
+    drawn = exogenous.demand_kw != 0.0
+    share = np.where(drawn, served_kw, 1.0) / np.where(drawn, exogenous.demand_kw, 1.0)
+    reactive: np.ndarray = exogenous.demand_kvar * share
+    return reactive

@@ -1,0 +1,86 @@
+"""All devices of all prosumers, as static columns; each device's equations stand in its own file."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cosim.models.devices.battery import Battery
+from cosim.models.devices.columns import DeviceState, Exogenous
+from cosim.models.devices.demand import Demand
+from cosim.models.devices.ev import CarSpan, ElectricVehicles
+from cosim.models.devices.generation import Generation
+from cosim.models.devices.heat_pump import HeatPump
+from cosim.models.devices.span import Span, check_column
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """What every kind of device may do in one interval, and the single cars behind the fleets."""
+
+    demand: Span
+    shiftable: Span
+    ev: Span
+    heat_pump: Span
+    battery: Span
+    generation: Span
+    cars: CarSpan
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """The devices of n prosumers; `connection_kw` (n,) is the rating of their connection points."""
+
+    battery: Battery
+    demand: Demand
+    ev: ElectricVehicles
+    heat_pump: HeatPump
+    generation: Generation
+    connection_kw: np.ndarray
+
+    def __post_init__(self) -> None:
+        count = len(self.connection_kw)
+        check_column("connection_kw", self.connection_kw, count)
+        lengths = (
+            len(self.battery.capacity_kwh),
+            len(self.demand.shiftable_share),
+            len(self.ev.cars),
+            len(self.heat_pump.power_kw),
+            len(self.generation.curtailable),
+        )
+        if set(lengths) != {count}:
+            raise ValueError(f"device columns have {lengths} rows, connection_kw has {count}")
+
+    def __len__(self) -> int:
+        return len(self.connection_kw)
+
+    def initial_state(self, *, soc_share: float = 0.5, heat_share: float = 0.5) -> DeviceState:
+        """Return a state: batteries and buffers at a share of their usable range, nothing owed, no cars."""
+        usable = self.battery.soc_max_kwh - self.battery.soc_min_kwh
+        return DeviceState(
+            soc_kwh=self.battery.soc_min_kwh + soc_share * usable,
+            backlog_kwh=np.zeros(len(self)),
+            heat_kwh=heat_share * self.heat_pump.store_kwh,
+            ev_remaining_kwh=np.zeros((len(self), self.ev.slots)),
+        )
+
+    def spans(self, state: DeviceState, exogenous: Exogenous, hours: float) -> Spans:
+        """Return what each device may do in an interval of so many hours."""
+        firm = self.demand.firm_kw(exogenous.demand_kw)
+        cars = self.ev.car_span(
+            state.ev_remaining_kwh, exogenous.ev_arrival_kwh, exogenous.ev_hours_left, hours
+        )
+        return Spans(
+            demand=Span(firm, firm, np.zeros_like(firm)),
+            shiftable=self.demand.span(
+                state.backlog_kwh,
+                self.demand.arriving_kw(exogenous.demand_kw),
+                exogenous.backlog_max_kwh,
+                self.connection_kw,
+                hours,
+            ),
+            ev=self.ev.span(cars),
+            heat_pump=self.heat_pump.span(state.heat_kwh, exogenous.heat_pump_kw, hours),
+            battery=self.battery.span(state.soc_kwh, hours),
+            generation=self.generation.span(exogenous.available_kw),
+            cars=cars,
+        )

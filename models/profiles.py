@@ -1,0 +1,160 @@
+"""Series of load, sun, wind, heat and price on the run's clock.
+
+The bundled table holds the SimBench 2016 profiles and the Dutch day-ahead price of 2016, every 15 minutes in
+fixed UTC+1 (no daylight saving). Series are windows onto it: a few columns in memory, scaled when they are
+looked at.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from cosim.models.errors import BadInputError, Fault, did_you_mean
+
+BUNDLED: Final = Path(__file__).parent / "data" / "simbench_2016_fullyear_15min.parquet"
+PRICE: Final = "price_nl_da_eur_mwh"
+
+_TABLE_INTERVAL_S: Final = 900
+_TABLE_OFFSET: Final = timedelta(hours=1)
+_TIME_COLUMN: Final = "__index_level_0__"
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Columns of a profile table on the clock of a run.
+
+    `names` (c,), `values` (c, T) float64; row 0 of the run is column `first` of `values`; `source` names the
+    file.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    first: int
+    source: str
+
+    def series(self, names: Sequence[str | None], factors: np.ndarray) -> "Series":
+        """Return the series factor x column, a row for each name (None: zeros); BadInputError if unknown."""
+        position = {name: place for place, name in enumerate(self.names)}
+        unknown = sorted({name for name in names if name is not None and name not in position})
+        if unknown:
+            raise BadInputError(
+                Fault(self.source, "profile", repr(name), did_you_mean(name, self.names)) for name in unknown
+            )
+        columns = np.array([0 if name is None else position[name] for name in names], dtype=np.int64)
+        used = np.array([name is not None for name in names], dtype=bool)
+        return Series(self, columns, np.where(used, factors, 0.0))
+
+    def price(self) -> "Series":
+        """Return the day-ahead price in EUR/kWh, as a series of one row."""
+        return self.series([PRICE], np.array([1e-3]))
+
+
+@dataclass(frozen=True)
+class Series:
+    """Rows factor x profile: `columns` int (n,) of the table, `factors` (n,)."""
+
+    profiles: Profiles
+    columns: np.ndarray
+    factors: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def window(self, first: int, count: int) -> np.ndarray:
+        """Return `count` intervals from interval `first` of the run on (negative: before it), (n, count).
+
+        Outside the table: BadInputError.
+        """
+        begin = self.profiles.first + first
+        total = self.profiles.values.shape[1]
+        if begin < 0 or begin + count > total:
+            allowed = f"the table holds intervals {-self.profiles.first} to {total - self.profiles.first - 1}"
+            asked = f"{first} to {first + count - 1}"
+            raise BadInputError.one(self.profiles.source, "intervals of the run", asked, allowed)
+        view = self.profiles.values[:, begin : begin + count]
+        scaled: np.ndarray = view[self.columns] * self.factors[:, None]
+        return scaled
+
+
+def load_profiles(
+    start: datetime, *, columns: Iterable[str] | None = None, interval_s: int = 900, path: Path = BUNDLED
+) -> Profiles:
+    """Read columns of a profile table (Parquet) and place them on the clock of a run.
+
+    `start` is the run's first moment (aware); `columns` None reads all. Intervals longer than a quarter-hour
+    hold means, shorter ones repeat. BadInputError: unreadable or foreign file, unknown columns, gaps, NaN, a
+    start that is not on the grid or not in the table.
+    """
+    stored, begin, raw = _read(path, None if columns is None else list(dict.fromkeys(columns)))
+    rows = (start.astimezone(UTC) - begin).total_seconds() / _TABLE_INTERVAL_S
+    if not rows.is_integer() or not 0 <= rows < raw.shape[1]:
+        end = begin + timedelta(seconds=_TABLE_INTERVAL_S * raw.shape[1])
+        allowed = f"allowed is a quarter-hour from {begin.isoformat()} until {end.isoformat()}"
+        raise BadInputError.one(path.name, "start", start.isoformat(), allowed)
+    values, first = _resampled(raw, int(rows), interval_s, path.name)
+    values.flags.writeable = False
+    return Profiles(tuple(stored), values, first, path.name)
+
+
+def _read(path: Path, columns: list[str] | None) -> tuple[list[str], datetime, np.ndarray]:
+    """Return names, the first moment (UTC) and values (c, T) of a table."""
+    import duckdb
+
+    try:
+        described = duckdb.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
+    except duckdb.Error as error:
+        raise BadInputError.one(str(path), "file", None, f"cannot be read as Parquet ({error})") from error
+    known = [row[0] for row in described if row[0] != _TIME_COLUMN]
+    wanted = known if columns is None else columns
+    faults = [
+        Fault(path.name, "column", repr(name), did_you_mean(name, known))
+        for name in wanted
+        if name not in known
+    ]
+    if len(known) == len(described):
+        faults.append(
+            Fault(path.name, _TIME_COLUMN, "", "is missing: the time of each row, naive in fixed UTC+1")
+        )
+    if faults:
+        raise BadInputError(faults)
+    names = ", ".join('"' + name.replace('"', '""') + '"' for name in [_TIME_COLUMN, *wanted])
+    # The names come from the file's own list of columns, quoted; nothing a person wrote enters the query.
+    query = f"SELECT {names} FROM read_parquet(?) ORDER BY 1"  # noqa: S608
+    frame = duckdb.execute(query, [str(path)]).df()
+    times = frame[_TIME_COLUMN].to_numpy().astype("datetime64[s]")
+    values = np.ascontiguousarray(frame[wanted].to_numpy(dtype=np.float64).T)
+    _check_table(path.name, times, values, wanted)
+    return wanted, times[0].item().replace(tzinfo=UTC) - _TABLE_OFFSET, values
+
+
+def _check_table(file: str, times: np.ndarray, values: np.ndarray, names: list[str]) -> None:
+    gaps = np.flatnonzero(np.diff(times) != np.timedelta64(_TABLE_INTERVAL_S, "s"))
+    faults = (
+        [Fault(file, "time", f"a gap after {times[gaps[0]]}", "allowed is every 15 min")] if len(gaps) else []
+    )
+    faults += [
+        Fault(file, f"column {name!r}", "not finite", "allowed are finite numbers")
+        for name, column in zip(names, values, strict=True)
+        if not np.isfinite(column).all()
+    ]
+    if len(times) == 0:
+        faults.append(Fault(file, "rows", "0", "allowed is at least one"))
+    if faults:
+        raise BadInputError(faults)
+
+
+def _resampled(raw: np.ndarray, first: int, interval_s: int, file: str) -> tuple[np.ndarray, int]:
+    """Return values per run interval, and the column that holds the run's first."""
+    if interval_s > 0 and interval_s % _TABLE_INTERVAL_S == 0:
+        size = interval_s // _TABLE_INTERVAL_S
+        skipped = first % size
+        whole = (raw.shape[1] - skipped) // size
+        blocks = raw[:, skipped : skipped + whole * size].reshape(len(raw), whole, size)
+        return (blocks.mean(axis=2) if size > 1 else raw), first // size
+    if interval_s > 0 and _TABLE_INTERVAL_S % interval_s == 0:
+        size = _TABLE_INTERVAL_S // interval_s
+        return np.repeat(raw, size, axis=1), first * size
+    raise BadInputError.one(file, "interval_s", interval_s, "allowed are multiples and whole parts of 900")

@@ -1,0 +1,130 @@
+"""One interval as a pure function: device states, decisions and weather in; next states, grid and ledger out.
+
+The same function plans (on forecasts, without a ledger), delivers (on what really happened, with one) and trains: leading
+axes of the columns (days, scenarios, populations) broadcast as far as the flow engine that is handed in carries them.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from cosim.models.devices.columns import Delivery, DeviceState, Exogenous, SetPoints
+from cosim.models.devices.deliver import deliver
+from cosim.models.devices.portfolio import Portfolio
+from cosim.models.envelope import Envelopes
+from cosim.models.grid.state import Diverged, GridState
+from cosim.models.market.mechanism import Trades
+from cosim.models.market.order import WH_PER_KWH
+from cosim.models.market.settlement import Ledger, SettlementPrices, settle
+from cosim.models.time import Interval
+
+
+class FlowEngine(Protocol):
+    """AC power flow of one feeder: total injections per bus, by the law of signs, to a state or a divergence."""
+
+    def solve(self, p_kw: np.ndarray, q_kvar: np.ndarray) -> GridState | Diverged:
+        """Solve for net injections (..., bus) in kW and kvar."""
+        ...
+
+
+@dataclass(frozen=True)
+class Community:
+    """Who stands where: n prosumers with devices, `bus` (n,) their bus positions among `buses` buses."""
+
+    portfolio: Portfolio
+    bus: np.ndarray
+    buses: int
+
+    @cached_property
+    def _groups(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        order = np.argsort(self.bus, kind="stable")
+        used, first = np.unique(self.bus[order], return_index=True)
+        return order, first, used
+
+    def at_buses(self, per_prosumer: np.ndarray) -> np.ndarray:
+        """Sum a column over the prosumers of each bus: (..., n) -> (..., buses)."""
+        order, first, used = self._groups
+        total = np.zeros((*per_prosumer.shape[:-1], self.buses))
+        if len(used):
+            total[..., used] = np.add.reduceat(per_prosumer[..., order], first, axis=-1)
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class PassiveLoad:
+    """What customers without a market do, per bus (..., buses), by the law of signs."""
+
+    p_kw: np.ndarray
+    q_kvar: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What was decided for an interval: set-points (..., n) and the bands they must stay in."""
+
+    set_points: SetPoints
+    envelopes: Envelopes
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """What the market and the supplier hold a prosumer to: trades, nominated energy in Wh (n,), and the prices."""
+
+    trades: Trades
+    nominated_wh: np.ndarray
+    prices: SettlementPrices
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """Next device state, what was delivered, the grid it made, and who owes whom (None where nothing is settled)."""
+
+    state: DeviceState
+    delivery: Delivery
+    grid: GridState | Diverged
+    ledger: Ledger | None
+
+
+def step(
+    community: Community,
+    flow: FlowEngine,
+    state: DeviceState,
+    decisions: Decisions,
+    exogenous: Exogenous,
+    passive: PassiveLoad,
+    interval: Interval,
+    commitment: Commitment | None = None,
+) -> StepResult:
+    """Carry out one interval; pure, so the same arguments give the same bits.
+
+    Without a `commitment` nothing is settled, and neither is an interval whose power flow diverged.
+    """
+    after, delivery = deliver(
+        community.portfolio, state, decisions.set_points, exogenous, interval, decisions.envelopes
+    )
+    grid = power_flow(community, flow, delivery.net_kw, delivery.q_kvar, passive)
+    ledger = None
+    if commitment is not None and isinstance(grid, GridState):
+        ledger = settle(
+            trades=commitment.trades,
+            nominated_wh=commitment.nominated_wh,
+            metered_wh=whole_wh(delivery.net_kw, interval),
+            passive_wh=int(np.sum(whole_wh(passive.p_kw, interval))),
+            loss_wh=int(whole_wh(np.array(grid.loss_kw), interval)),
+            prices=commitment.prices,
+        )
+    return StepResult(after, delivery, grid, ledger)
+
+
+def power_flow(
+    community: Community, flow: FlowEngine, net_kw: np.ndarray, q_kvar: np.ndarray, passive: PassiveLoad
+) -> GridState | Diverged:
+    """Solve the grid for prosumers' net powers (..., n) on top of the passive load."""
+    return flow.solve(community.at_buses(net_kw) + passive.p_kw, community.at_buses(q_kvar) + passive.q_kvar)
+
+
+def whole_wh(power_kw: np.ndarray, interval: Interval) -> np.ndarray:
+    """Return the energy of a power over the interval in whole Wh, as a meter counts it (int64)."""
+    return np.rint(interval.energy_kwh(power_kw) * WH_PER_KWH).astype(np.int64)
