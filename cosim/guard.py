@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from cosim.models.stopwatch import section
-
 T = TypeVar("T")
 
 
@@ -36,8 +34,7 @@ class Guard:
     ) -> T:
         """Return the plug-in's result if it keeps the contract, else the fallback's, with an event saying why."""
         try:
-            with section("strategies"):
-                result = function()
+            result = function()
             wrong = faults(result)
         except Exception as error:  # noqa: BLE001, whatever a plug-in raises is its own fault and must not end the run
             self.note(interval, agent, "plugin_raised", f"{type(error).__name__}: {error}")

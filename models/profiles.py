@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+
 from cosim.models.errors import BadInputError, Fault, did_you_mean
 
 BUNDLED: Final = Path(__file__).parent / "data" / "simbench_2016_fullyear_15min.parquet"
@@ -103,8 +104,9 @@ def _read(path: Path, columns: list[str] | None) -> tuple[list[str], datetime, n
     """Return names, the first moment (UTC) and values (c, T) of a table."""
     import duckdb
 
+    connection = duckdb.connect()
     try:
-        described = duckdb.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
+        described = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
     except duckdb.Error as error:
         raise BadInputError.one(str(path), "file", None, f"cannot be read as Parquet ({error})") from error
     known = [row[0] for row in described if row[0] != _TIME_COLUMN]
@@ -123,7 +125,7 @@ def _read(path: Path, columns: list[str] | None) -> tuple[list[str], datetime, n
     names = ", ".join('"' + name.replace('"', '""') + '"' for name in [_TIME_COLUMN, *wanted])
     # The names come from the file's own list of columns, quoted; nothing a person wrote enters the query.
     query = f"SELECT {names} FROM read_parquet(?) ORDER BY 1"  # noqa: S608
-    frame = duckdb.execute(query, [str(path)]).df()
+    frame = connection.execute(query, [str(path)]).df()
     times = frame[_TIME_COLUMN].to_numpy().astype("datetime64[s]")
     values = np.ascontiguousarray(frame[wanted].to_numpy(dtype=np.float64).T)
     _check_table(path.name, times, values, wanted)

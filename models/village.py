@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+
 from cosim.models.errors import BadInputError, Fault
 from cosim.models.profiles import Profiles, Series
 

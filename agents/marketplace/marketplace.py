@@ -7,7 +7,6 @@ from cosim.guard import Guard
 from cosim.messages import Cancellation
 from cosim.models.market.mechanism import Clearing, MarketContext, Mechanism, Trades, void
 from cosim.models.market.order import Orders
-from cosim.models.stopwatch import section
 from cosim.views import ClearView
 
 NAME = "marketplace"
@@ -24,24 +23,29 @@ class Marketplace:
     def clear(self, view: ClearView) -> Clearing:
         """Admit and match; `filled_wh` belongs to the admitted book."""
         index = view.interval.index
-        with section("market"):
-            admitted = admit(view)
-            for row, cause in admitted.refusals:
-                who = self._ids[row] if 0 <= row < len(self._ids) else NAME
-                self._guard.note(index, who, "order_refused", cause)
-            context = MarketContext(view.interval, view.floor_eur_per_kwh, view.ceiling_eur_per_kwh)
-            return self._guard.call(
-                lambda: self._mechanism.clear(admitted.orders, context),
-                faults=lambda result: _clearing_faults(result, admitted.orders),
-                fallback=lambda: Clearing.nothing(admitted.orders),
-                agent=NAME,
-                interval=index,
-            )
+        admitted = admit(view)
+        for row, cause in admitted.refusals:
+            who = self._ids[row] if 0 <= row < len(self._ids) else NAME
+            self._guard.note(index, who, "order_refused", cause)
+        context = MarketContext(view.interval, view.floor_eur_per_kwh, view.ceiling_eur_per_kwh)
+        return self._guard.call(
+            lambda: self._mechanism.clear(admitted.orders, context),
+            faults=lambda result: _clearing_faults(result, admitted.orders),
+            fallback=lambda: Clearing.nothing(admitted.orders),
+            agent=NAME,
+            interval=index,
+        )
 
     def cancel(self, trades: Trades, cancellation: Cancellation) -> Trades:
         """Void fills beyond what the operator still carries, pro rata on both sides."""
-        with section("market"):
-            return void(trades, cancellation.sell_wh, cancellation.buy_wh)
+        return void(trades, cancellation.sell_wh, cancellation.buy_wh)
+
+    def memory(self) -> dict[str, Any]:
+        """Return what the mechanism keeps between intervals: nothing, books are cleared within one."""
+        return {}
+
+    def restore(self, memory: dict[str, Any]) -> None:
+        """Take up what `memory` returned."""
 
 
 def _clearing_faults(result: Any, orders: Orders) -> list[str]:

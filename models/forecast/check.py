@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+
 from cosim.models.forecast.forecaster import Forecaster, ForecastView
 
 _PER_DAY = 96

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+
 from cosim.models.forecast.forecaster import Forecaster, ForecastView
 
 

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import numpy as np
+
 from cosim.models.forecast.forecaster import Forecaster, ForecastView
 
 

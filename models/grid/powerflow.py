@@ -65,7 +65,7 @@ class PowerFlow:
         case = self._case(closed)
         solution = case.solve(case.admittance.gather(p_kw, q_kvar))
         if not solution.converged:
-            left = solution.mismatch * case.admittance.base_kva
+            left = solution.mismatch * case.admittance.base_kva if np.isfinite(solution.mismatch) else np.inf
             return Diverged(
                 "no voltages carry these injections (Newton did not converge)", solution.iterations, left
             )
@@ -226,8 +226,8 @@ def _admittance(feeder: Feeder, state: np.ndarray, slack_vm_pu: float | None) ->
         yf=_rows(yf, place),
         yt=_rows(yt, place),
         internal=np.where(table.internal >= 0, number[table.internal], -1),
-        branch_f=np.where(place >= 0, number[start[keep]][place], 0),
-        branch_t=np.where(place >= 0, number[end[keep]][place], 0),
+        branch_f=np.where(place >= 0, number[start[table.row]], 0),
+        branch_t=np.where(place >= 0, number[end[table.row]], 0),
         rate_f=rate[:, 0] * feeder.base_kv[feeder.branch_from],
         rate_t=rate[:, 1] * feeder.base_kv[feeder.branch_to],
         ref=ref,

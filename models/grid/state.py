@@ -41,7 +41,7 @@ class GridState:
 
 @dataclass(frozen=True, slots=True)
 class Diverged:
-    """A power flow without a solution: why, after how many Newton steps, and the mismatch left in kVA."""
+    """A power flow without a solution: why, after how many Newton steps, and the mismatch left in kVA (or inf)."""
 
     reason: str
     iterations: int
@@ -96,7 +96,8 @@ def violations(state: GridState, limits: Limits) -> Violations:
     under_pu = limits.vm_min_pu - state.vm_pu
     over_pu = state.vm_pu - limits.vm_max_pu
     excess = state.branch_loading_percent - limits.loading_percent
-    under = np.flatnonzero(under_pu > VOLTAGE_TOLERANCE_PU)
-    over = np.flatnonzero(over_pu > VOLTAGE_TOLERANCE_PU)
-    branch = np.flatnonzero(excess > LOADING_TOLERANCE_PERCENT)
+    # Asked this way round, a NaN from elsewhere could not pass.
+    under = np.flatnonzero(~(under_pu <= VOLTAGE_TOLERANCE_PU))
+    over = np.flatnonzero(~(over_pu <= VOLTAGE_TOLERANCE_PU))
+    branch = np.flatnonzero(~(excess <= LOADING_TOLERANCE_PERCENT))
     return Violations(under, under_pu[under], over, over_pu[over], branch, excess[branch])

@@ -1,0 +1,1 @@
+"""Planning and sharing as convex programs: the only place where solvers are called."""

@@ -1,10 +1,10 @@
 """Sharing a feeder's room: which operating envelope each connection point gets.
 
-Every point of the box of envelopes must respect every row, so each rule shares the same robust room around the
-reserved point and differs only in what it calls fair:
+Every point of the box of envelopes must respect every row, so each rule shares the same robust room around
+the reserved point and differs only in what it calls fair:
 
-* ``log``: greatest sum of logarithms of the room given each way (proportional fairness; Nash 1950, Kelly 1998):
-  nobody is left near nothing, at a small loss of total room;
+* ``log``: greatest sum of logarithms of the room given each way (proportional fairness; Nash 1950, Kelly
+  1998): nobody is left near nothing, at a small loss of total room;
 * ``sum``: greatest total room; starves connection points at weak places;
 * ``equal``: the same kW for everybody, or all that is wanted where that is less;
 * ``proportional``: the same share of what each one wants.
@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from cosim.models.optimisation.packing import Packed, Welfare, pack
+from cosim.models.optimisation.packing import Packed, Welfare, frozen, pack
 from cosim.models.optimisation.robust_rows import Rows
 
 Rule = Literal["log", "equal", "proportional", "sum"]
@@ -138,12 +138,14 @@ def _share(rule: Rule, problem: AllocationProblem, g: np.ndarray, b: np.ndarray,
 
 def _along(g: np.ndarray, b: np.ndarray, most: np.ndarray, pace: np.ndarray) -> Packed:
     """Grow all shares at their pace, then each direction alone as far as it still goes."""
+    spent, free = frozen(g, b, most)
+    g, b, most = g[~spent], b[~spent], np.where(free, most, 0.0)
     half = np.arange(len(most)) < len(most) // 2
     level = np.zeros(2)
     for growing in (np.array([True, True]), np.array([True, False]), np.array([False, True])):
         level = _grow(g, b, most, pace, half, level, growing)
     z = np.minimum(np.where(half, *level) * pace, most)
-    return Packed(z, np.zeros(len(b)), True, 0)
+    return Packed(z, np.zeros(len(spent)), True, 0)
 
 
 def _grow(
@@ -157,8 +159,8 @@ def _grow(
 ) -> np.ndarray:
     """Raise the levels of the growing directions together until a row is full or all wants are met.
 
-    Every row is a concave, piecewise linear function of the level, so Newton steps from below never overshoot and
-    end after finitely many.
+    Every row is a concave, piecewise linear function of the level, so Newton steps from below never overshoot
+    and end after finitely many.
     """
     mine = np.where(half, *growing)
     while True:

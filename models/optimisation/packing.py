@@ -1,8 +1,8 @@
-"""Sharing room under packing limits: maximise a separable concave welfare with ``G z <= b``, ``0 <= z <= Z``, G >= 0.
+"""Sharing room: maximise a separable concave welfare subject to ``G z <= b``, ``0 <= z <= Z`` with G, b >= 0.
 
-Because nothing in G or b is negative the origin is feasible, and a point strictly inside is known in advance. An
-interior-point method (Mehrotra 1992, predictor and corrector) therefore stays feasible from start to end; its
-linear algebra is one small system in the rows, and rows that cannot bind never enter it.
+Because nothing in G or b is negative the origin is feasible, and a point strictly inside is known in advance.
+A primal-dual interior-point method whose centring follows a trial step (Mehrotra 1992, doi 10.1137/0802028,
+without the second-order correction, which can cycle here) therefore stays feasible from start to end; its linear algebra is one small system in the rows, and rows that cannot bind never enter it.
 """
 
 from dataclasses import dataclass
@@ -15,26 +15,21 @@ _GAP = 1e-11
 _RESIDUAL = 1e-9
 _ITERATIONS = 60
 _STEP = 0.995
+_CENTRE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Welfare:
-    """Concave welfare of each share z: ``weight log(z + shift) + slope z - curvature z^2 / 2``; columns (N,)."""
+    """Welfare of each share z: ``weight log(z + shift) + slope z - curvature z^2 / 2``; columns (N,)."""
 
     weight: np.ndarray
     shift: np.ndarray
     slope: np.ndarray
     curvature: np.ndarray
 
-    def gradient(self, z: np.ndarray) -> np.ndarray:
-        """Return the marginal welfare (N,)."""
-        marginal: np.ndarray = self.weight / (z + self.shift) + self.slope - self.curvature * z
-        return marginal
-
-    def bend(self, z: np.ndarray) -> np.ndarray:
-        """Return minus the second derivative (N,), positive."""
-        bend: np.ndarray = self.weight / (z + self.shift) ** 2 + self.curvature
-        return bend
+    def per_share(self, most: np.ndarray) -> "Welfare":
+        """Return the same welfare, up to a constant, as a function of z / most."""
+        return Welfare(self.weight, self.shift / most, self.slope * most, self.curvature * most**2)
 
     def take(self, chosen: np.ndarray) -> "Welfare":
         """Return the welfare of some shares."""
@@ -43,7 +38,7 @@ class Welfare:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Shares z (N,), multipliers of the rows (M,), whether the optimum was proved, and the iterations taken."""
+    """Shares z (N,), multipliers of the rows (M,), whether the optimum was proved, iterations taken."""
 
     z: np.ndarray
     dual: np.ndarray
@@ -56,37 +51,39 @@ def pack(g: np.ndarray, b: np.ndarray, most: np.ndarray, welfare: Welfare) -> Pa
 
     Args:
         g: coefficients (M, N), >= 0.
-        b: room in each row (M,), >= 0 (inf where there is no limit); a row without room freezes what it holds.
+        b: room in each row (M,), >= 0, inf where there is no limit; a row without room freezes what it holds.
         most: greatest shares (N,), >= 0, finite.
         welfare: columns (N,).
     """
-    free = most > 0.0
-    full = g @ most
-    spent = b <= 1e-12 * np.maximum(full, 1e-300)
-    if spent.any():
-        free &= ~((g[spent] * most > 1e-9 * full[spent, None]).any(axis=0))
+    spent, free = frozen(g, b, most)
     rows = np.flatnonzero(~spent & (g[:, free] @ most[free] > b))
     z, dual = np.where(free, most, 0.0), np.zeros(len(b))
     if not rows.size:
         return Packed(z, dual, True, 0)
     # Rows as shares of their room and variables as shares of their most: every number is near one.
     unit = g[np.ix_(rows, free)] * most[free] / b[rows, None]
-    scaled = welfare.take(free)
-    share, price, solved, iterations = _by_rows(unit, most[free], scaled)
+    scaled = welfare.take(free).per_share(most[free])
+    share, price, solved, iterations = _by_rows(unit, scaled)
     z[free] = share * most[free]
     dual[rows] = price / b[rows]
     return Packed(z, dual, solved, iterations)
 
 
-def _by_rows(
-    unit: np.ndarray, most: np.ndarray, welfare: Welfare
-) -> tuple[np.ndarray, np.ndarray, bool, int]:
+def frozen(g: np.ndarray, b: np.ndarray, most: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which rows (M,) have no room, and which shares (N,) may still be more than nothing."""
+    full = g @ most
+    spent = b <= 1e-12 * np.maximum(full, 1e-300)
+    held = (g[spent] * most > 1e-9 * full[spent, None]).any(axis=0)
+    return spent, (most > 0.0) & ~held
+
+
+def _by_rows(unit: np.ndarray, welfare: Welfare) -> tuple[np.ndarray, np.ndarray, bool, int]:
     """Solve ``unit x <= 1`` with only the rows that turn out to matter."""
     load = unit.sum(axis=1)
     chosen = np.sort(np.argsort(-load, kind="stable")[:_ROWS_AT_ONCE])
     total = 0
     while True:
-        x, price, solved, iterations = _interior_point(unit[chosen], most, welfare)
+        x, price, solved, iterations = _interior_point(unit[chosen], welfare)
         total += iterations
         value = unit @ x
         value[chosen] = 0.0
@@ -100,58 +97,87 @@ def _by_rows(
     return x / max(1.0, float((unit @ x).max())), dual, solved, total
 
 
-def _interior_point(
-    a: np.ndarray, most: np.ndarray, welfare: Welfare
-) -> tuple[np.ndarray, np.ndarray, bool, int]:
-    """Return x in [0, 1] (N,), row multipliers (M,), whether the gap closed, iterations; rows are ``a x <= 1``."""
-    x = np.full(len(most), 0.5 * min(1.0, 1.0 / float(a.sum(axis=1).max())))
-    slack = 1.0 - a @ x
-    scale = float(np.max(np.abs(most * welfare.gradient(x * most))))
-    tau = 0.1 * scale
-    row, low, high = tau / slack, tau / x, tau / (1.0 - x)
-    size = len(row) + 2 * len(x)
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """Primal and dual point of ``a x + slack = 1``, ``0 <= x <= 1``.
+
+    The pairs (slack, row), (x, low) and (1 - x, high) have products that shrink to 0. The logarithm is a fourth
+    pair, (x + shift, worth), whose product stays at its weight: treated so, Newton steps do not overshoot where
+    the logarithm bends sharply.
+    """
+
+    x: np.ndarray
+    slack: np.ndarray
+    row: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    worth: np.ndarray
+
+    @property
+    def gap(self) -> float:
+        """Mean product of the pairs that shrink."""
+        total = self.row @ self.slack + self.low @ self.x + self.high @ (1.0 - self.x)
+        return float(total / (len(self.row) + 2 * len(self.x)))
+
+    def moved(self, step: float, way: "_Point") -> "_Point":
+        """Return the point a step along a direction."""
+        return _Point(*(getattr(self, name) + step * getattr(way, name) for name in _Point.__slots__))
+
+    def longest(self, way: "_Point") -> float:
+        """Return the longest step up to 1 along a direction that keeps every part non-negative."""
+        part = np.concatenate([self.slack, self.row, self.x, 1.0 - self.x, self.low, self.high, self.worth])
+        change = np.concatenate([way.slack, way.row, way.x, -way.x, way.low, way.high, way.worth])
+        ratio = np.divide(-change, part, out=np.zeros_like(part), where=part > 0.0)
+        return 1.0 / max(1.0, float(ratio.max()))
+
+
+class _Newton:
+    """The Newton equations at one point, factorised once for both directions tried."""
+
+    def __init__(self, a: np.ndarray, point: _Point, welfare: Welfare) -> None:
+        self._a, self._at, self._welfare = a, point, welfare
+        self._above, self._beyond = 1.0 - point.x, point.x + welfare.shift
+        self._linear = welfare.slope - welfare.curvature * point.x - point.row @ a
+        bend = welfare.curvature + point.worth / self._beyond
+        self._bend = bend + point.low / point.x + point.high / self._above
+        self._scaled = a / self._bend
+        system = self._scaled @ a.T
+        system[np.diag_indices(len(a))] += point.slack / point.row
+        self._factor = linalg.cho_factor(system, check_finite=False)
+
+    @property
+    def residual(self) -> float:
+        """Greatest error of stationarity and of the logarithm's pairs."""
+        at = self._at
+        slope = self._linear + at.worth + at.low - at.high
+        return float(max(np.abs(slope).max(), np.abs(at.worth * self._beyond - self._welfare.weight).max()))
+
+    def direction(self, aim: float) -> _Point:
+        """Return the direction towards pairs with product `aim`."""
+        at, weight = self._at, self._welfare.weight
+        right = self._linear + weight / self._beyond + aim / at.x - aim / self._above
+        target = self._scaled @ right + aim / at.row - at.slack
+        prices = linalg.cho_solve(self._factor, target, check_finite=False)
+        x = (right - prices @ self._a) / self._bend
+        low = (aim - at.low * x) / at.x - at.low
+        high = (aim + at.high * x) / self._above - at.high
+        worth = (weight - at.worth * x) / self._beyond - at.worth
+        return _Point(x, -(self._a @ x), prices, low, high, worth)
+
+
+def _interior_point(a: np.ndarray, welfare: Welfare) -> tuple[np.ndarray, np.ndarray, bool, int]:
+    """Return x in [0, 1] (N,), multipliers (M,) of ``a x <= 1``, whether the gap closed, iterations."""
+    x = np.full(a.shape[1], 0.5 * min(1.0, 1.0 / float(a.sum(axis=1).max())))
+    slack, worth = 1.0 - a @ x, welfare.weight / (x + welfare.shift)
+    scale = float(np.max(np.abs(worth + welfare.slope)))
+    product = 0.1 * scale
+    point = _Point(x, slack, product / slack, product / x, product / (1.0 - x), worth)
     for iteration in range(_ITERATIONS):
-        uphill = most * welfare.gradient(x * most)
-        residual = uphill - row @ a + low - high
-        gap = (row @ slack + low @ x + high @ (1.0 - x)) / size
-        if gap <= _GAP * scale and np.max(np.abs(residual)) <= _RESIDUAL * scale:
-            return x, row, True, iteration
-        bend = most**2 * welfare.bend(x * most) + low / x + high / (1.0 - x)
-        scaled = a / bend
-        system = scaled @ a.T
-        system[np.diag_indices(len(row))] += slack / row
-        factor = linalg.cho_factor(system, check_finite=False)
-
-        def direction(
-            to_row: np.ndarray, to_low: np.ndarray, to_high: np.ndarray
-        ) -> tuple[np.ndarray, np.ndarray]:
-            right = uphill - row @ a + to_low / x - to_high / (1.0 - x)  # noqa: B023  # called in this iteration only
-            step_row = linalg.cho_solve(factor, scaled @ right + to_row / row - slack, check_finite=False)  # noqa: B023
-            return (right - step_row @ a) / bend, step_row  # noqa: B023
-
-        zero = np.zeros(1)
-        dx, drow = direction(zero, zero, zero)
-        dslack, dlow, dhigh = -(a @ dx), -low - low / x * dx, -high + high / (1.0 - x) * dx
-        step = _longest((slack, row, x, 1.0 - x, low, high), (dslack, drow, dx, -dx, dlow, dhigh))
-        after = (
-            (row + step * drow) @ (slack + step * dslack)
-            + (low + step * dlow) @ (x + step * dx)
-            + (high + step * dhigh) @ (1.0 - x - step * dx)
-        ) / size
-        tau = gap * min(1.0, max(after / gap, 0.0)) ** 3
-        to_row, to_low, to_high = tau - drow * dslack, tau - dlow * dx, tau + dhigh * dx
-        dx, drow = direction(to_row, to_low, to_high)
-        dslack = -(a @ dx)
-        dlow = (to_low - low * dx) / x - low
-        dhigh = (to_high + high * dx) / (1.0 - x) - high
-        step = _STEP * _longest((slack, row, x, 1.0 - x, low, high), (dslack, drow, dx, -dx, dlow, dhigh))
-        x, row, low, high = x + step * dx, row + step * drow, low + step * dlow, high + step * dhigh
-        slack = slack + step * dslack
-    return x, row, False, _ITERATIONS
-
-
-def _longest(points: tuple[np.ndarray, ...], steps: tuple[np.ndarray, ...]) -> float:
-    """Return the longest step up to 1 (before `_STEP`) that leaves every point non-negative."""
-    point, step = np.concatenate(points), np.concatenate(steps)
-    ratio = np.max(-step / point)
-    return 1.0 if ratio <= 1.0 else float(1.0 / ratio)
+        newton, gap = _Newton(a, point, welfare), point.gap
+        if gap <= _GAP * scale and newton.residual <= _RESIDUAL * scale:
+            return point.x, point.row, True, iteration
+        way = newton.direction(0.0)
+        after = point.moved(point.longest(way), way).gap
+        way = newton.direction(gap * min(1.0, (after / gap) ** 2 + _CENTRE))
+        point = point.moved(_STEP * point.longest(way), way)
+    return point.x, point.row, False, _ITERATIONS

@@ -1,12 +1,14 @@
 """The convex program behind every scheduler: always feasible, one per prosumer, and its way back to a plan.
 
-Charging and discharging in the same step loses energy on purpose, which pays only where energy has negative worth.
-The convex program allows it; `direct` forbids one of the two where a plan does both, and the program is solved
-again. Curtailment, shedding and spilling are bounded by what could ever be needed, so prices alone cannot cause them.
+Charging and discharging in the same step loses energy on purpose, which pays only where energy has negative
+worth. The convex program allows it; where a plan does both, one of the two is forbidden and the program
+solved again: a real plan, near the best one but not proved to be it. Shedding and spilling are bounded by
+what could ever be needed, so prices alone cannot cause them.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +47,7 @@ class Program:
 
     def take(self, rows: np.ndarray) -> "Program":
         """Return the program of some prosumers only."""
-        return Program(self.problem.take(rows), **take_columns(self, rows, skip="problem"))  # type: ignore[arg-type]  # columns by name
+        return Program(self.problem.take(rows), **take_columns(self, rows, skip="problem"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ class Moves:
 
 def prepare(problem: ScheduleProblem) -> Program:
     """Return the convex program of a problem, made feasible: what cannot be met is taken out and counted."""
-    corridors, unmet = {}, np.zeros(problem.prosumers)
+    corridors: dict[str, Any] = {}
+    unmet = np.zeros(problem.prosumers)
     for name in ("ev", "shiftable", "heat_pump"):
         corridors[name], missed = reachable(getattr(problem, name), problem.hours)
         unmet = unmet + missed
@@ -88,10 +91,10 @@ def prepare(problem: ScheduleProblem) -> Program:
 
 
 def reachable(corridor: Corridor, hours: np.ndarray) -> tuple[Corridor, np.ndarray]:
-    """Return the part of a corridor that some power within limits can follow, and the energy given up, (n,) kWh.
+    """Return the part of a corridor that powers within limits can follow, and the energy given up, (n,) kWh.
 
-    The highest path is the cumulative energy of consuming as early as allowed; where even that stays below the
-    corridor's lower edge, the edge is lowered to it.
+    The highest path is the cumulative energy of consuming as early as allowed; where even that stays below
+    the corridor's lower edge, the edge is lowered to it.
     """
     ceiling = np.minimum.accumulate(corridor.max_kwh[:, ::-1], axis=1)[:, ::-1]
     step_kwh = corridor.power_kw * hours
@@ -107,7 +110,7 @@ def reachable(corridor: Corridor, hours: np.ndarray) -> tuple[Corridor, np.ndarr
 
 
 def solve_directed(program: Program, relaxed: Callable[[Program], Moves]) -> Moves:
-    """Solve the convex program, then again, with fixed directions, where a battery charges and discharges at once."""
+    """Solve the convex program, then again with fixed directions where a battery charges and discharges."""
     moves = relaxed(program)
     for last in [False] * (_ROUNDS - 1) + [True]:
         both = _both_ways(program, moves)
@@ -150,7 +153,7 @@ def _merge(moves: Moves, part: Moves, rows: np.ndarray) -> Moves:
 
 
 def fallback(program: Program) -> Moves:
-    """Return moves that honour the devices without optimising: consume as early as allowed, leave the battery idle."""
+    """Return moves that honour the devices without optimising: consume early, leave the battery idle."""
     problem, zeros = program.problem, np.zeros_like(program.shed_kw)
     taken = {
         f"{name}_kw": np.diff(getattr(problem, name).max_kwh, axis=1, prepend=0.0) / problem.hours
@@ -201,7 +204,7 @@ def finish(program: Program, moves: Moves) -> Schedule:
 
 
 def stored_kwh(problem: ScheduleProblem, battery_kw: np.ndarray) -> np.ndarray:
-    """Return the energy stored at the end of each step (n, H) for battery powers (n, H), discharge positive."""
+    """Return the energy stored at the end of each step (n, H) for battery powers (n, H), discharge > 0."""
     terms = problem.battery
     inflow = np.maximum(-battery_kw, 0.0) * terms.charge_efficiency[:, None]
     outflow = np.maximum(battery_kw, 0.0) / terms.discharge_efficiency[:, None]
@@ -216,7 +219,7 @@ def cost_eur(
     lost_kw: np.ndarray,
     last_kwh: np.ndarray,
 ) -> np.ndarray:
-    """Return the money (n,) a plan costs: contract, wear, shedding and spilling, less the battery's last energy."""
+    """Return the money (n,) a plan costs: contract, wear, shedding and spilling, less what is left stored."""
     contract = net_kw - problem.position_kw
     money = (
         np.maximum(-contract, 0.0) * problem.buy_eur_per_kwh
@@ -225,4 +228,5 @@ def cost_eur(
     wear = np.abs(battery_kw) * problem.battery.wear_eur_per_kwh[:, None]
     # Not a matrix product: its bits would depend on how many prosumers are solved together.
     cost: np.ndarray = ((money + wear + SHED_EUR_PER_KWH * lost_kw) * problem.hours).sum(axis=1)
-    return cost - problem.battery.terminal_value_eur_per_kwh * last_kwh
+    cost -= problem.battery.terminal_value_eur_per_kwh * last_kwh
+    return cost

@@ -5,14 +5,14 @@ Every prosumer minimises, on its own, the money it pays over the horizon:
     sum_t hours_t [ buy_t max(-c_t, 0) - sell_t max(c_t, 0) + wear (charge_t + discharge_t) ]
         + 2 EUR/kWh of what is shed or spilled - terminal value of the energy left in the battery
 
-where ``c = net - position`` is what remains to be settled with the supplier after trades already made. Two
-small terms make the optimum unique: a smoothing of device powers, and the quadratic pull of a negotiation when
-a target is given. How the plan is found is the business of a `Scheduler`.
+where ``c = net - position`` is what remains to be settled with the supplier after trades already made. A
+small smoothing of device powers makes the optimum unique; a negotiation adds its quadratic pull where a
+target is given. How the plan is found is the business of a `Scheduler`.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -126,7 +126,7 @@ class ScheduleProblem:
 
     def take(self, rows: np.ndarray) -> "ScheduleProblem":
         """Return the problem of some prosumers only."""
-        return replace(self, hours=self.hours, **take_columns(self, rows, skip="hours"))
+        return replace(self, **take_columns(self, rows, skip="hours"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +140,18 @@ class Schedule:
         heat_pump_kw: demand of the heat pump, <= 0.
         generation_kw: generation used, between 0 and what is available.
         shed_kw: demand the plan must drop to stay above the lower limit, >= 0.
-        spill_kw: power the plan must dump to stay below the upper limit although nothing may be curtailed, >= 0.
+        spill_kw: power the plan must dump to stay below the upper limit where nothing may be curtailed, >= 0.
         net_kw: the sum of the above and fixed demand; ``+ shed - spill``.
         soc_kwh: energy in the battery at the end of each step.
         unmet_kwh: energy the corridors ask for and no plan can deliver, shape (n,).
         value_eur_per_kwh: what one more kWh of position costs the prosumer (dual of the contract balance by
             step length), between the sell and the buy price: the least price at which it should sell a kWh in
             this step and the most it should pay for one.
-        envelope_value_eur_per_kwh: what one kWh more of room is worth: positive at the upper limit, negative at
-            the lower one, 0 where neither limit binds.
+        envelope_value_eur_per_kwh: what one kWh more of room is worth: positive at the upper limit, negative
+            at the lower one, 0 where neither limit binds.
         objective_eur: what the plan costs, shape (n,), without smoothing and target terms.
-        solved: whether the plan is optimal, shape (n,); where it is not, the columns hold a plan that honours the
-            devices (cars and heat first, battery idle) and `reason` says why.
+        solved: whether the plan is optimal, shape (n,); where it is not, the columns hold a plan that honours
+            the devices (cars and heat first, battery idle) and `reason` says why.
         reason: one sentence per prosumer, "" where solved.
     """
 
@@ -182,10 +182,10 @@ class Scheduler(ABC):
         """Return the plan of every prosumer; failures are reported per prosumer, never raised."""
 
 
-def take_columns(value: object, rows: np.ndarray, skip: str = "") -> dict[str, object]:
-    """Return rows of every array column of a frozen value (also inside nested ones), by field name."""
-    taken: dict[str, object] = {}
-    for field in fields(value):  # type: ignore[arg-type]  # every caller passes a dataclass instance
+def take_columns(value: Any, rows: np.ndarray, skip: str = "") -> dict[str, Any]:
+    """Return rows of every array column of a dataclass value (also of nested ones), by field name."""
+    taken: dict[str, Any] = {}
+    for field in fields(value):
         column = getattr(value, field.name)
         if field.name == skip or column is None:
             continue

@@ -1,8 +1,8 @@
 """Planning one prosumer at a time with OSQP, exactly the same program a batched solver would solve.
 
-Variables of a prosumer, per step, in units of its own largest power: cumulative energies for the battery and for
-each consumer (so that the dynamics need no rows), charging, curtailment, shedding, spilling, net power, energy
-bought. Devices a prosumer lacks are left out; prosumers with the same devices share one pattern.
+Variables of a prosumer, per step, in units of its own largest power: cumulative energies for the battery and
+for each consumer (so that the dynamics need no rows), charging, curtailment, shedding, spilling, net power,
+energy bought. Devices a prosumer lacks are left out; prosumers with the same devices share one pattern.
 """
 
 from functools import lru_cache
@@ -17,7 +17,7 @@ from cosim.models.optimisation.program import (
     prepare,
     solve_directed,
 )
-from cosim.models.optimisation.schedule import Schedule, Scheduler, ScheduleProblem
+from cosim.models.optimisation.schedule import Schedule, ScheduleProblem, Scheduler
 from cosim.models.optimisation.schedule_pattern import CONSUMERS, Pattern, numbers
 from cosim.models.optimisation.solve import Failed, OsqpProgram, Solved, solve_interior_point
 
@@ -94,11 +94,10 @@ def _solver(present: tuple[bool, ...], hours: tuple[float, ...]) -> tuple[Patter
 
 def _devices(program: Program) -> np.ndarray:
     """Return which optional parts of the program each prosumer needs, bool (n, parts) in `PARTS` order."""
-    problem = program.problem
+    problem, pulled = program.problem, program.problem.target_weight
     room = problem.battery.soc_max_kwh > problem.battery.soc_min_kwh
-    columns = [(problem.battery.power_kw > 0.0) & room]
-    columns += [getattr(problem, name).power_kw.any(axis=1) for name in CONSUMERS]
-    columns += [part.any(axis=1) for part in (program.curtail_kw, program.shed_kw, program.spill_kw)]
-    pulled = problem.target_weight
-    columns.append(np.zeros(problem.prosumers, dtype=bool) if pulled is None else pulled.any(axis=1))
-    return np.column_stack(columns)
+    battery: np.ndarray = (problem.battery.power_kw > 0.0) & room
+    blocks = [getattr(problem, name).power_kw for name in CONSUMERS]
+    blocks += [program.curtail_kw, program.shed_kw, program.spill_kw]
+    blocks.append(np.zeros_like(problem.fixed_kw) if pulled is None else pulled)
+    return np.column_stack([battery, *(block.any(axis=1) for block in blocks)])

@@ -1,7 +1,7 @@
 """The sparse shape of a prosumer's program, and its numbers for many prosumers at once.
 
-The rows are affine in two products of battery efficiencies and the costs in a few weights per prosumer, so the
-matrices of a cohort are a short sum of outer products: nothing is assembled per prosumer.
+The rows are affine in two products of battery efficiencies and the costs in a few weights per prosumer, so
+the matrices of a cohort are a short sum of outer products: nothing is assembled per prosumer.
 """
 
 from dataclasses import dataclass
@@ -98,7 +98,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The programs of n prosumers with one pattern: p (n, nnz), q (n, N), a (n, nnz), lower and upper (n, M)."""
+    """Programs of n prosumers with one pattern: p (n, nnz), q (n, N), a (n, nnz), lower, upper (n, M)."""
 
     p: np.ndarray
     q: np.ndarray
@@ -133,7 +133,7 @@ def numbers(pattern: Pattern, program: Program) -> Numbers:
 
 
 def _powers(variables: tuple[str, ...], hours: np.ndarray) -> dict[str, np.ndarray]:
-    """Power of each device as rows over the variables (3, H, N), the first axis the battery's efficiencies."""
+    """Power of each device as rows over the variables (3, H, N), the first axis as in `Pattern.a_terms`."""
     steps = len(hours)
     rate = (np.eye(steps) - np.eye(steps, k=-1)) / hours[:, None]
     powers = {}
@@ -257,7 +257,7 @@ def _block(names: tuple[str, ...], name: str, steps: int) -> slice:
 
 
 def _sparse(terms: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """Return csc indices and entries (K, nnz) of dense matrices (K, rows, columns) on their common pattern."""
+    """Return csc indices and entries (K, nnz) of dense matrices (K, rows, columns), one pattern for all."""
     pattern = sparse.csc_matrix(np.any(terms != 0.0, axis=0))
     row, start = pattern.indices, pattern.indptr
     return (row, start), terms[:, row, _columns(start)]

@@ -6,7 +6,7 @@ residuals, everything else is a `Failed`. Both doors solve
     minimise    x'Px / 2 + q'x
     subject to  lower <= A x <= upper
 
-and return multipliers y of the rows, positive where the upper side binds and negative where the lower side does.
+and return multipliers y of the rows, positive where the upper side binds, negative where the lower side does.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-_OSQP_EPS = 1e-5
+_OSQP_EPS = 1e-6
 _OSQP_ITERATIONS = 4000
 _OSQP_RHO = 0.1
-_RESIDUAL = 1e-6
+_RESIDUAL = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class Failed:
 class OsqpProgram:
     """One sparsity pattern, many programs: numbers go in as vectors, and no solve remembers the one before.
 
-    The operator splitting of Stellato et al. 2020 (doi 10.1007/s12532-020-00179-2) is started from zero with the
-    same step size each time and without OSQP's scaling, which would carry digits of earlier data; programs should
-    arrive with numbers near one.
+    The operator splitting of Stellato et al. 2020 (doi 10.1007/s12532-020-00179-2) is started from zero with
+    the same step size each time and without OSQP's scaling, which would carry digits of earlier data;
+    programs should arrive with numbers near one.
 
     Args:
         p: upper triangle of P, csc; its pattern is fixed, its values are replaced at each solve.
@@ -55,10 +55,11 @@ class OsqpProgram:
 
         ones = np.ones(a.shape[0])
         self._solver: Any = osqp.OSQP()
+        # OSQP's wrapper writes later values into the matrices it was given.
         self._solver.setup(
-            p,
+            p.copy(),
             np.zeros(a.shape[1]),
-            a,
+            a.copy(),
             -ones,
             ones,
             verbose=False,

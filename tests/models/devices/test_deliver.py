@@ -50,7 +50,7 @@ def test_net_stays_inside_the_envelope_whenever_devices_and_load_shedding_allow(
 def test_nobody_goes_without_when_the_envelope_holds_a_point_of_the_limits(
     draw_portfolio, draw_columns, seed
 ):
-    """An envelope that reaches up to the lowest need leaves no demand, car or heat unserved in the interval."""
+    """An envelope that reaches the lowest need leaves no demand, car or heat unserved."""
     portfolio, state, setpoints, exogenous, envelopes = draw(seed, draw_portfolio, draw_columns)
     reach = limits(portfolio, state, exogenous, QUARTER)
     assert np.all(reach.lower_kw <= reach.firm_kw)
@@ -107,7 +107,7 @@ def test_asking_for_what_was_delivered_delivers_the_same_bits(draw_portfolio, dr
 @settings(max_examples=60, deadline=None)
 @given(SEEDS)
 def test_set_points_beyond_physics_are_clipped(draw_portfolio, draw_columns, seed):
-    """Without an envelope a set-point is followed where physics allows, and met by the nearest edge elsewhere."""
+    """Without an envelope a set-point is followed where physics allows, else met by the nearest edge."""
     portfolio, state, setpoints, exogenous, _ = draw(seed, draw_portfolio, draw_columns)
     _, delivery = deliver(portfolio, state, setpoints, exogenous, QUARTER, Envelopes.unlimited(5))
     spans = portfolio.spans(state, exogenous, 0.25)

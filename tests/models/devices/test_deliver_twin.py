@@ -11,7 +11,7 @@ from cosim.models.devices import deliver
 
 
 def household(p, row, state, wish, exo, h, low, high):
-    """Deliver one interval of one prosumer with floats, cars in a list; returns a flat dict of what happened."""
+    """Deliver one interval of one prosumer with floats, cars in a list; return what happened by name."""
     b = {f.name: float(getattr(p.battery, f.name)[row]) for f in fields(p.battery)}
     share, store = float(p.demand.shiftable_share[row]), float(p.heat_pump.store_kwh[row])
     firm, arriving = exo["demand_kw"] * (1 - share), -exo["demand_kw"] * share

@@ -57,6 +57,14 @@ def test_a_dead_bus_is_a_violation() -> None:
     assert found.under_pu.tolist() == [0.95]
 
 
+def test_nan_passes_no_limit() -> None:
+    """A NaN handed in from elsewhere is a violation, not a silent pass."""
+    lost = replace(FLAT, vm_pu=np.array([1.0, np.nan, 1.0]), branch_loading_percent=np.array([np.nan, 0.0]))
+    found = violations(lost, Limits())
+    assert 1 in found.under_bus
+    assert found.branch.tolist() == [0]
+
+
 def test_limits_are_the_scenarios() -> None:
     """Wider limits accept what the default ones do not."""
     low = replace(FLAT, vm_pu=np.array([1.0, 0.91, 1.09]))

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 
 def bill_eur(account: str, interval: dict[str, Decimal], meters: list[dict], trades: list[dict]) -> Decimal:
-    """Return what one account earns (pays: negative) in an interval, by the rules as a customer reads them."""
+    """Return what an account earns (pays: negative) in an interval, by the rules as a customer reads them."""
     price = {key: value / 1000 for key, value in interval.items() if key.endswith("price")}  # EUR per Wh
     earned = dict.fromkeys(["supplier", "operator", "marketplace", "upstream"], Decimal(0))
     due_from_upstream = Decimal(0)

@@ -93,6 +93,7 @@ RULES = [
         [("CONTRACT", 2, -1000, 0.30), ("NETWORK_CHARGE", 3, -1000, 0.10)],
     ),
     ("gives by contract", [], 1000, 1000, [("CONTRACT", 2, 1000, 0.08)]),
+    ("gives one Wh", [], 1, 1, [("CONTRACT", 2, 1, 0.08)]),
     ("falls short", [], 0, -100, [("IMBALANCE", 2, -100, 0.39), ("NETWORK_CHARGE", 3, -100, 0.10)]),
     ("gives too much", [], 0, 100, [("IMBALANCE", 2, 100, 0.056)]),
     (
@@ -250,6 +251,20 @@ def test_nonsense_prices_stop_the_run(bad):
             loss_wh=0,
             prices=PRICES,
         )
+
+
+def test_amounts_beyond_exact_counting_stop_the_run():
+    """Up to 2**53 - 1 units float64 counts exactly; from 2**53 on a row is refused instead of rounded."""
+
+    def money(units: float) -> int:
+        nothing = np.zeros(2, np.int64)
+        rows = trades_of([(0, 1, 1, units / 100)])
+        fields = {"nominated_wh": nothing, "metered_wh": nothing, "passive_wh": 0, "loss_wh": 0}
+        return int(settle(trades=rows, **fields, prices=PRICES).of(LedgerKind.TRADE).money[0])
+
+    assert money(2.0**52) == 2**52
+    with pytest.raises(SimulationError):
+        money(2.0**53)
 
 
 def test_account_names():

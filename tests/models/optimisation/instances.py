@@ -1,4 +1,4 @@
-"""Random but plausible planning problems, for tests: households on a receding horizon with whatever devices."""
+"""Random but plausible planning problems: households on a receding horizon with whatever devices."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ def corridor(energy_kwh, power_kw, first, last, hours):
 
 
 def problem(seed, n=20, hours=HOURS, *, envelope=True, target=False, negative=False):
-    """A random problem of n prosumers."""
+    """Return a random problem of n prosumers."""
     rng = np.random.default_rng(seed)
     steps = len(hours)
     clock = (np.cumsum(hours) - hours + rng.uniform(0, 24)) % 24
@@ -33,7 +33,9 @@ def problem(seed, n=20, hours=HOURS, *, envelope=True, target=False, negative=Fa
     zeros = np.zeros((n, steps))
     fixed = -(0.2 + rng.gamma(2.0, 0.4, (n, steps))) * size[:, None]
     sun = np.clip(np.sin((clock - 6) / 12 * np.pi), 0, None)
-    available = rng.choice([0.0, 4.0, 8.0], n)[:, None] * size[:, None] * sun * rng.uniform(0.3, 1, (n, steps))
+    available = (
+        rng.choice([0.0, 4.0, 8.0], n)[:, None] * size[:, None] * sun * rng.uniform(0.3, 1, (n, steps))
+    )
     heat = np.cumsum(rng.uniform(0, 1.5, (n, steps)) * hours, axis=1) * rng.integers(0, 2, n)[:, None]
     store = np.where(heat[:, -1:] > 0, 3.0, 0.0)
     heat_power = np.where(heat[:, -1:] > 0, 4.0, 0.0) * np.ones(steps)
@@ -71,7 +73,9 @@ def problem(seed, n=20, hours=HOURS, *, envelope=True, target=False, negative=Fa
         ev=cars,
         shiftable=Corridor(delayed, shift, np.where(shift[:, -1:] > 0, 3.0, 0.0) * np.ones(steps)),
         heat_pump=Corridor(
-            np.maximum(heat - store, 0), np.minimum(heat + store, np.cumsum(heat_power * hours, axis=1)), heat_power
+            np.maximum(heat - store, 0),
+            np.minimum(heat + store, np.cumsum(heat_power * hours, axis=1)),
+            heat_power,
         ),
         target_kw=rng.normal(0, 2, (n, steps)) if target else None,
         target_weight=rng.choice([0.0, 0.01, 0.1], (n, 1)) * np.ones(steps) if target else None,

@@ -1,0 +1,194 @@
+"""What nature brings and what forecasters expect of it: the only place that holds the true series of a run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cosim.guard import Guard
+from cosim.models.devices.columns import Exogenous
+from cosim.models.devices.corridors import ExogenousWindow
+from cosim.models.devices.sessions import EvSessions
+from cosim.models.forecast.forecaster import Forecaster, ForecastView
+from cosim.models.forecast.noisy import fit_noise
+from cosim.models.forecast.perfect import Perfect
+from cosim.models.forecast.persistence import Persistence
+from cosim.models.series import SeriesSum
+from cosim.models.step import PassiveLoad
+from cosim.models.time import Horizon, Interval
+from cosim.randomness import Chance
+from cosim.setting import Outlook
+
+HISTORY_DAYS = 7
+NOISE_DAYS = 28
+
+
+@dataclass(frozen=True)
+class PassiveSeries:
+    """Customers without a market: their series, kvar per kW, and bus positions (customers,) among `buses`."""
+
+    ids: tuple[str, ...]
+    demand: SeriesSum
+    reactive_per_kw: np.ndarray
+    bus: np.ndarray
+    buses: int
+
+    def at(self, p_kw: np.ndarray) -> PassiveLoad:
+        """Place powers (customers,) at their buses."""
+        return PassiveLoad(
+            np.bincount(self.bus, weights=p_kw, minlength=self.buses),
+            np.bincount(self.bus, weights=p_kw * self.reactive_per_kw, minlength=self.buses),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Noise:
+    """How uncertain the rows of a quantity are, and their draws."""
+
+    spread: np.ndarray
+    rho: np.ndarray
+    normals: Callable[[int, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Almanac:
+    """Answers as nature: `actual` for what happened, `outlook` for what is expected.
+
+    Reactive demand is not forecast by itself: it follows forecast demand at the profile's power factor.
+    """
+
+    ids: tuple[str, ...]
+    demand: SeriesSum
+    reactive_per_kw: np.ndarray
+    generation: SeriesSum
+    heat_pump: SeriesSum
+    passive: PassiveSeries
+    sessions: EvSessions
+    shiftable_share: np.ndarray
+    delay_intervals: int
+    forecaster: Forecaster
+    chance: Chance
+    guard: Guard
+    intervals_per_day: int
+    _noise: dict[str, _Noise] = field(default_factory=dict, init=False, repr=False)
+
+    def actual(self, interval: Interval) -> tuple[Exogenous, PassiveLoad]:
+        """Return what an interval really brought."""
+        index, back = interval.index, max(self.delay_intervals - 1, 0)
+        demand = self.demand.window(index - back, back + 1)
+        arriving, hours_left = self.sessions.exogenous(index)
+        exogenous = self._exogenous(
+            demand, self.generation.window(index, 1)[:, 0], self.heat_pump.window(index, 1)[:, 0], arriving, hours_left, interval
+        )
+        return exogenous, self.passive.at(self.passive.demand.window(index, 1)[:, 0])
+
+    def _exogenous(
+        self,
+        demand_kw: np.ndarray,
+        available_kw: np.ndarray,
+        heat_pump_kw: np.ndarray,
+        arriving_kwh: np.ndarray,
+        hours_left: np.ndarray,
+        interval: Interval,
+    ) -> Exogenous:
+        """Compose an interval from demand over the permitted delay (n, delay), its last column being the interval."""
+        waiting_kw = -self.shiftable_share * demand_kw.sum(axis=1)
+        now_kw = demand_kw[:, -1]
+        return Exogenous(
+            demand_kw=now_kw,
+            demand_kvar=now_kw * self.reactive_per_kw,
+            available_kw=available_kw,
+            backlog_max_kwh=interval.energy_kwh(waiting_kw) if self.delay_intervals else np.zeros(len(now_kw)),
+            heat_pump_kw=heat_pump_kw,
+            ev_arrival_kwh=arriving_kwh,
+            ev_hours_left=hours_left,
+        )
+
+    def outlook(self, now: int, horizon: Horizon) -> Outlook:
+        """Return what is expected of a horizon by forecasts issued at interval `now`, data before it being known."""
+        first, count = horizon.first.index, horizon.base_intervals
+        ahead = first - now
+        total = ahead + count
+        demand = self._forecast("demand", self.demand, now, total, self.ids)
+        available = self._forecast("generation", self.generation, now, total, self.ids)
+        heat_pump = self._forecast("heat_pump", self.heat_pump, now, total, self.ids)
+        passive = self._forecast("passive", self.passive.demand, now, ahead + 1, self.passive.ids)[:, -1]
+        back = max(self.delay_intervals - 1, 0)
+        known = np.concatenate([self.demand.window(now - back, back), demand], axis=1)
+        # Who knows the future exactly knows the cars that will come, too.
+        known_at = None if isinstance(self.forecaster, Perfect) else now
+        intervals = [horizon.first.shifted(step - ahead) for step in range(ahead + 1)]
+        expected = tuple(
+            self._exogenous(
+                known[:, step : step + back + 1],
+                available[:, step],
+                heat_pump[:, step],
+                *self.sessions.exogenous(interval.index, known_at),
+                interval,
+            )
+            for step, interval in enumerate(intervals)
+        )
+        return Outlook(
+            bridge=expected[:-1],
+            first=expected[-1],
+            passive=self.passive.at(passive),
+            window=ExogenousWindow(
+                demand_kw=demand[:, ahead:],
+                backlog_max_kwh=self._waiting(known[:, ahead:], back, horizon.first),
+                heat_pump_kw=heat_pump[:, ahead:],
+                ev=self.sessions.window(first, count, known_at),
+            ),
+            available_kw=available[:, ahead:],
+        )
+
+    def _waiting(self, demand_kw: np.ndarray, back: int, interval: Interval) -> np.ndarray:
+        """Return the most that may wait after each interval: what arrived within the permitted delay (n, W) kWh."""
+        if not self.delay_intervals:
+            return np.zeros((len(demand_kw), demand_kw.shape[1] - back))
+        arrived = np.cumsum(demand_kw, axis=1)
+        before = np.concatenate([np.zeros((len(demand_kw), 1)), arrived], axis=1)
+        summed = before[:, back + 1 :] - before[:, : -(back + 1)]
+        return interval.energy_kwh(-self.shiftable_share[:, None] * summed)
+
+    def _forecast(
+        self, quantity: str, series: SeriesSum, now: int, count: int, ids: tuple[str, ...]
+    ) -> np.ndarray:
+        if not ids:
+            return np.zeros((0, count))
+        noise = self._noise_of(quantity, series, ids)
+        known = "demand" if quantity == "passive" else quantity
+        reach = min(HISTORY_DAYS * self.intervals_per_day, series.known_before(now))
+        history = series.window(now - reach, reach)
+        history.flags.writeable = False
+        view = ForecastView(
+            quantity=known,
+            issued_at=now,
+            first=now,
+            count=count,
+            history=history,
+            truth=series.window(now, count) if self.forecaster.clairvoyant else None,
+            spread=noise.spread,
+            rho=noise.rho,
+            normals=noise.normals,
+        )
+        forecast = self.guard.call(
+            lambda: self.forecaster.forecast(view),
+            faults=lambda result: _faults(result, (len(ids), count)),
+            fallback=lambda: Persistence().forecast(view),
+            agent=f"forecaster of {quantity}",
+            interval=now,
+        )
+        return view.clip(forecast)
+
+    def _noise_of(self, quantity: str, series: SeriesSum, ids: tuple[str, ...]) -> _Noise:
+        if quantity not in self._noise:
+            spread, rho = fit_noise(series.days_around(self.intervals_per_day, NOISE_DAYS), self.intervals_per_day)
+            normals = self.chance.innovations(ids, f"forecast-{quantity}", self.intervals_per_day)
+            self._noise[quantity] = _Noise(spread, rho, normals)
+        return self._noise[quantity]
+
+
+def _faults(result: object, shape: tuple[int, int]) -> list[str]:
+    if not isinstance(result, np.ndarray) or result.shape != shape or result.dtype.kind != "f":
+        return [f"forecast returned {type(result).__name__} of shape {np.shape(result)}; floats {shape} are needed"]
+    return [] if np.isfinite(result).all() else ["forecast returned NaN or infinity"]

@@ -1,0 +1,187 @@
+"""What really happened: deliver, check by AC, settle, check the books, tell, learn. The second half of the protocol."""
+
+from typing import Any
+
+import numpy as np
+
+from cosim.invariants import check_interval
+from cosim.messages import Bills, EnergyReading, FinalFills, GridReading
+from cosim.models.devices.columns import DeviceState, Exogenous
+from cosim.models.envelope import Envelopes
+from cosim.models.errors import SimulationError
+from cosim.models.grid.state import Diverged, GridState, violations
+from cosim.models.market.settlement import Accounts, SettlementPrices
+from cosim.models.step import Commitment, Decisions, PassiveLoad, StepResult, step, whole_wh
+from cosim.models.stopwatch import section
+from cosim.models.time import Interval
+from cosim.recorder import Tables
+from cosim.setting import Setting
+from cosim.state import Pending, RunState
+from cosim.talk import Ask, Send, Talk
+from cosim.views import Outcome
+
+# Shares of the delivery that are tried in turn when no voltages carry all of it.
+LADDER = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
+
+
+def metered(setting: Setting, state: RunState, interval: Interval) -> Talk:
+    """Deliver and settle one interval; its tables go to the recorder."""
+    held = state.pending.pop(interval.index)
+    exogenous, passive = yield Ask("forecaster", "actual", (interval,))
+    commitment = _commitment(setting, held, interval)
+    with section("power_flow"):
+        share, result, passive = _delivered(setting, state.devices, held, exogenous, passive, interval, commitment)
+    if share < 1.0:
+        yield Ask("recorder", "note", (interval.index, "operator", "diverged", f"only {share:.0%} could be carried"))
+    check_interval(setting, state.devices, exogenous, passive, result, interval)
+    metered_wh = whole_wh(result.delivery.net_kw, interval)
+    money = _balances(setting, result)
+    delivery, index = result.delivery, interval.index
+    yield Send(GridReading(index, net_kw=delivery.net_kw, reactive_kvar=delivery.q_kvar))
+    yield Send(EnergyReading(index, metered_wh=metered_wh))
+    yield Send(FinalFills(index, position_wh=held.trades.position_wh(len(setting.ids))))
+    yield Send(Bills(index, money=money))
+    yield Ask("recorder", "keep", (tables(setting, held, passive, result, commitment, money),))
+    yield Ask("prosumers", "learn", (_outcome(setting, held, metered_wh, money, commitment, interval),))
+    state.devices = result.state
+
+
+def _commitment(setting: Setting, held: Pending, interval: Interval) -> Commitment:
+    starts = np.array([interval.start_s])
+    told = setting.tariff.prices(starts, np.array([interval.hours]))
+    day_ahead = float(setting.day_ahead.at(starts)[0])
+    return Commitment(
+        trades=held.trades,
+        nominated_wh=whole_wh(held.nominated_kw, interval),
+        prices=SettlementPrices.of(told, 0, day_ahead),
+    )
+
+
+def _delivered(
+    setting: Setting,
+    devices: DeviceState,
+    held: Pending,
+    exogenous: Exogenous,
+    passive: PassiveLoad,
+    interval: Interval,
+    commitment: Commitment,
+) -> tuple[float, StepResult, PassiveLoad]:
+    """Return the largest share of the ladder that the grid carries, and what it led to."""
+    envelopes, net_kw = held.envelopes, np.zeros(len(setting.ids))
+    for share in LADDER:
+        if share < 1.0:
+            lower, upper = share * np.minimum(net_kw, 0.0), share * np.maximum(net_kw, 0.0)
+            envelopes = Envelopes(lower, upper)
+        carried = PassiveLoad(share * passive.p_kw, share * passive.q_kvar)
+        decisions = Decisions(held.set_points, envelopes)
+        result = step(
+            setting.community, setting.truth, devices, decisions, exogenous, carried, interval, commitment
+        )
+        if share == 1.0:
+            net_kw = result.delivery.net_kw
+        if isinstance(result.grid, GridState):
+            return share, result, carried
+    raise SimulationError(f"interval {interval.index}: the feeder has no solution even without any injection")
+
+
+def _balances(setting: Setting, result: StepResult) -> np.ndarray:
+    if result.ledger is None:
+        raise SimulationError("an interval without a solved grid cannot be settled")
+    accounts = Accounts(len(setting.ids))
+    return result.ledger.balances(accounts)[: len(setting.ids)]
+
+
+def _outcome(
+    setting: Setting, held: Pending, metered_wh: np.ndarray, money: np.ndarray, commitment: Commitment, interval: Interval
+) -> Outcome:
+    return Outcome(
+        ids=setting.ids,
+        interval=interval,
+        position_wh=held.trades.position_wh(len(setting.ids)),
+        metered_wh=metered_wh,
+        money=money,
+        price_eur_per_kwh=held.price_eur_per_kwh,
+        floor_eur_per_kwh=float(np.min(commitment.prices.sell_eur_per_kwh)),
+        ceiling_eur_per_kwh=float(np.max(commitment.prices.energy_eur_per_kwh)),
+    )
+
+
+def tables(
+    setting: Setting,
+    held: Pending,
+    passive: PassiveLoad,
+    result: StepResult,
+    commitment: Commitment,
+    money: np.ndarray,
+) -> Tables:
+    """Return everything that is recorded of a settled interval, as columns by table."""
+    grid, ledger = result.grid, result.ledger
+    if isinstance(grid, Diverged) or ledger is None:
+        raise SimulationError("only a settled interval is recorded")
+    return {
+        "prosumers": _prosumer_rows(setting, held, result, commitment, money),
+        "trades": {
+            "seller": held.trades.seller,
+            "buyer": held.trades.buyer,
+            "energy_wh": held.trades.energy_wh,
+            "price_eur_per_kwh": held.trades.price_eur_per_kwh,
+        },
+        "ledger": {name: getattr(ledger, name) for name in ledger.__dataclass_fields__},
+        "buses": {"bus": np.arange(setting.community.buses), "vm_pu": grid.vm_pu, "va_rad": grid.va_rad},
+        "branches": {
+            "branch": np.arange(len(grid.branch_p_kw)),
+            "p_kw": grid.branch_p_kw,
+            "loading_percent": grid.branch_loading_percent,
+        },
+        "intervals": _interval_row(setting, held, passive, grid, commitment),
+    }
+
+
+def _prosumer_rows(
+    setting: Setting, held: Pending, result: StepResult, commitment: Commitment, money: np.ndarray
+) -> dict[str, Any]:
+    delivery, after, count = result.delivery, result.state, len(setting.ids)
+    return {
+        "prosumer": np.arange(count),
+        "lower_kw": np.maximum(held.envelopes.lower_kw, -setting.community.portfolio.connection_kw),
+        "upper_kw": np.minimum(held.envelopes.upper_kw, setting.community.portfolio.connection_kw),
+        "nominated_kw": held.nominated_kw,
+        "nominated_wh": commitment.nominated_wh,
+        **{name: getattr(delivery, name) for name in delivery.__dataclass_fields__},
+        "metered_wh": whole_wh(delivery.net_kw, setting.interval(0)),
+        "soc_kwh": after.soc_kwh,
+        "backlog_kwh": after.backlog_kwh,
+        "heat_kwh": after.heat_kwh,
+        "ev_remaining_kwh": after.ev_remaining_kwh.sum(axis=-1),
+        "position_wh": held.trades.position_wh(count),
+        "money": money,
+    }
+
+
+def _interval_row(
+    setting: Setting, held: Pending, passive: PassiveLoad, grid: GridState, commitment: Commitment
+) -> dict[str, Any]:
+    """Return the one row of figures of an interval, each as a column of length one."""
+    broken = violations(grid, setting.limits)
+    live = grid.vm_pu[grid.energised]
+    prices = commitment.prices
+    price = np.nan if held.price_eur_per_kwh is None else held.price_eur_per_kwh
+    row = {
+        "loss_kw": grid.loss_kw,
+        "slack_kw": grid.slack_kw,
+        "unsupplied_kw": grid.unsupplied_kw,
+        "vm_min_pu": float(live.min()),
+        "vm_max_pu": float(live.max()),
+        "loading_max_percent": float(grid.branch_loading_percent.max(initial=0.0)),
+        "over_buses": float(len(broken.over_bus)),
+        "under_buses": float(len(broken.under_bus)),
+        "over_branches": float(broken.branch_count),
+        "passive_kw": float(passive.p_kw.sum()),
+        "price_eur_per_kwh": price,
+        "traded_wh": float(held.trades.volume_wh),
+        "energy_eur_per_kwh": float(np.max(prices.energy_eur_per_kwh)),
+        "sell_eur_per_kwh": float(np.min(prices.sell_eur_per_kwh)),
+        "day_ahead_eur_per_kwh": prices.day_ahead_eur_per_kwh,
+        **{f"plan_{name}": value for name, value in held.plan.items()},
+    }
+    return {name: np.array([value], dtype=np.float64) for name, value in row.items()}

@@ -1,0 +1,99 @@
+"""What must hold in every settled interval; a breach stops the run and says what broke."""
+
+import numpy as np
+
+from cosim.models.devices.balance import residual_kwh
+from cosim.models.devices.columns import DeviceState, Exogenous
+from cosim.models.errors import SimulationError
+from cosim.models.grid.state import Diverged, GridState
+from cosim.models.market.order import WH_PER_KWH
+from cosim.models.market.settlement import Accounts, Ledger
+from cosim.models.step import PassiveLoad, StepResult
+from cosim.models.time import Interval
+from cosim.setting import Setting
+
+ENERGY_TOLERANCE_WH = 0.25
+DEVICE_TOLERANCE_KWH = 1e-6
+ENGINE_TOLERANCE_PU = 1e-6
+
+
+def check_interval(
+    setting: Setting,
+    before: DeviceState,
+    exogenous: Exogenous,
+    passive: PassiveLoad,
+    result: StepResult,
+    interval: Interval,
+) -> None:
+    """Raise SimulationError unless devices, meters, grid, engines and ledger agree."""
+    where = f"interval {interval.index}"
+    grid, ledger = result.grid, result.ledger
+    if isinstance(grid, Diverged) or ledger is None:
+        raise SimulationError(f"{where}: not settled")
+    _check_devices(setting, before, exogenous, result, interval, where)
+    _check_energy(passive, result, grid, interval, where)
+    _check_engines(setting, passive, result, grid, where)
+    _check_ledger(ledger, Accounts(len(setting.ids)), where)
+
+
+def _check_devices(
+    setting: Setting,
+    before: DeviceState,
+    exogenous: Exogenous,
+    result: StepResult,
+    interval: Interval,
+    where: str,
+) -> None:
+    portfolio, after = setting.community.portfolio, result.state
+    gap = residual_kwh(portfolio, before, after, result.delivery, exogenous, interval)
+    if not float(np.max(gap, initial=0.0)) < DEVICE_TOLERANCE_KWH:
+        who = setting.ids[int(np.argmax(gap))]
+        raise SimulationError(f"{where}: energy of the devices of {who} is out by {float(np.max(gap)):.3g} kWh")
+    battery = portfolio.battery
+    outside = (after.soc_kwh < battery.soc_min_kwh - DEVICE_TOLERANCE_KWH) | (
+        after.soc_kwh > battery.soc_max_kwh + DEVICE_TOLERANCE_KWH
+    )
+    if outside.any():
+        raise SimulationError(f"{where}: state of charge of {setting.ids[int(outside.argmax())]} is outside its bounds")
+
+
+def energy_residual_wh(passive: PassiveLoad, result: StepResult, grid: GridState, interval: Interval) -> float:
+    """Return what is missing between device energies, passive load, losses and the slack's own reading (Wh)."""
+    delivery = result.delivery
+    devices = (
+        delivery.demand_kw,
+        delivery.shiftable_kw,
+        delivery.ev_kw,
+        delivery.heat_pump_kw,
+        delivery.battery_kw,
+        delivery.generation_kw,
+    )
+    injected_kw = float(sum(column.sum() for column in devices)) + float(passive.p_kw.sum()) + grid.unsupplied_kw
+    return abs(interval.energy_kwh(injected_kw + grid.slack_kw - grid.loss_kw)) * WH_PER_KWH
+
+
+def _check_energy(passive: PassiveLoad, result: StepResult, grid: GridState, interval: Interval, where: str) -> None:
+    gap = energy_residual_wh(passive, result, grid, interval)
+    if not gap < ENERGY_TOLERANCE_WH:
+        raise SimulationError(f"{where}: meters, losses and slack do not add up, {gap:.3f} Wh are missing")
+
+
+def _check_engines(
+    setting: Setting, passive: PassiveLoad, result: StepResult, grid: GridState, where: str
+) -> None:
+    community, delivery = setting.community, result.delivery
+    other = setting.twin.solve(
+        community.at_buses(delivery.net_kw) + passive.p_kw, community.at_buses(delivery.q_kvar) + passive.q_kvar
+    )
+    if isinstance(other, Diverged):
+        raise SimulationError(f"{where}: the searching power flow diverges where the other one solves")
+    gap = float(np.abs(other.vm_pu - grid.vm_pu).max())
+    if not gap < ENGINE_TOLERANCE_PU:
+        raise SimulationError(f"{where}: the two power flows differ by {gap:.3g} pu")
+
+
+def _check_ledger(ledger: Ledger, accounts: Accounts, where: str) -> None:
+    if int(ledger.balances(accounts).sum()) != 0:
+        raise SimulationError(f"{where}: the ledger's money does not add up to zero")
+    if int(ledger.energy_balances(accounts).sum()) != 0:
+        raise SimulationError(f"{where}: the ledger's energy does not add up to zero")

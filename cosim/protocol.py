@@ -1,0 +1,248 @@
+"""Who speaks when, within one interval. This file reads like the order of events and knows no strategy.
+
+A generator yields `Ask` (a role decides), `Send` (a letter goes through the post; what arrives comes back) and `Gate`
+(simulated time passes). Whoever drives it answers: the clock with plug-ins, an environment with actions.
+
+At tick k, the moment at which interval k begins, interval k-1 is metered and settled, and the gate closes for interval
+k + gate_lead: what is decided then rests on data up to k-1 only.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cosim.delivery import metered
+from cosim.messages import (
+    Cancellation,
+    Fills,
+    Nomination,
+    NominationCopy,
+    OrderBatch,
+    RoomRequest,
+)
+from cosim.models.devices.corridors import corridors
+from cosim.models.devices.deliver import deliver
+from cosim.models.devices.limits import limits
+from cosim.models.envelope import Envelopes
+from cosim.models.grid.state import Diverged, violations
+from cosim.models.market.mechanism import Clearing, Trades
+from cosim.models.market.order import WH_PER_KWH
+from cosim.models.step import Decisions, StepResult, step, whole_wh
+from cosim.models.stopwatch import section
+from cosim.models.time import Interval
+from cosim.setting import Outlook, Setting
+from cosim.state import Pending, RunState
+from cosim.talk import Ask, Gate, Send, Talk
+from cosim.views import ClearView, GrantView, PlanView, ProsumersView
+
+
+def tick(setting: Setting, state: RunState, now: int) -> Talk:
+    """Meter interval now - 1, then decide interval now + gate_lead; `state` is moved on."""
+    if now > 0:
+        yield from metered(setting, state, setting.interval(now - 1))
+    if now + setting.gate_lead < setting.intervals:
+        yield from decided(setting, state, now, setting.interval(now + setting.gate_lead))
+    state.tick = now + 1
+
+
+def decided(setting: Setting, state: RunState, now: int, interval: Interval) -> Talk:
+    """Forecast, ask, grant, trade, clear, redispatch, nominate, check: everything up to the commitment."""
+    outlook: Outlook = yield Ask("forecaster", "outlook", (now, setting.horizon(interval.index)))
+    view = _view(setting, state, interval, outlook)
+    request = None
+    if setting.envelopes:
+        request = yield from _requested(view)
+        grant = yield Ask("operator", "grant", (GrantView(interval, request, outlook.passive.p_kw, outlook.passive.q_kvar),))
+        grant = yield Send(grant)
+        view = replace(view, envelopes=grant.envelopes)
+    trades, price = Trades.empty(), None
+    if setting.market:
+        trades, price = yield from _traded(setting, view)
+        view = yield from _told(setting, view, trades, price)
+    yield from _planned(setting, state, view, outlook, request, trades, price)
+
+
+def _view(setting: Setting, state: RunState, interval: Interval, outlook: Outlook) -> ProsumersView:
+    """Compose what prosumers see: their devices as expected at the start of the interval, forecasts, prices."""
+    portfolio, devices = setting.community.portfolio, state.devices
+    for index, exogenous in enumerate(outlook.bridge, start=interval.index - len(outlook.bridge)):
+        held = state.pending[index]
+        devices, _ = deliver(
+            portfolio, devices, held.set_points, exogenous, setting.interval(index), held.envelopes
+        )
+    horizon = setting.horizon(interval.index)
+    edges = corridors(portfolio, devices, outlook.window, horizon)
+    starts = interval.start_s + horizon.offsets * interval.duration_s
+    count = len(setting.ids)
+    return ProsumersView(
+        ids=setting.ids,
+        interval=interval,
+        horizon=horizon,
+        prices=setting.tariff.prices(starts, horizon.hours),
+        last_price_eur_per_kwh=state.last_price_eur_per_kwh,
+        portfolio=portfolio,
+        state=devices,
+        connection_kw=portfolio.connection_kw,
+        expected=outlook.first,
+        fixed_kw=horizon.average(portfolio.demand.firm_kw(outlook.window.demand_kw.T).T),
+        available_kw=horizon.average(outlook.available_kw),
+        ev=edges.ev,
+        shiftable=edges.shiftable,
+        heat_pump=edges.heat_pump,
+        power_range=limits(portfolio, devices, outlook.first, interval),
+        envelopes=Envelopes.unlimited(count),
+        position_kw=np.zeros(count),
+    )
+
+
+def _requested(view: ProsumersView) -> Generator[Ask | Send | Gate, Any, RoomRequest]:
+    bands = yield Ask("prosumers", "request", (view,))
+    letter = RoomRequest(
+        view.interval.index,
+        lower_kw=bands.lower_kw,
+        upper_kw=bands.upper_kw,
+        firm_kw=view.power_range.firm_kw,
+        reactive_kvar=view.expected.demand_kvar,
+    )
+    arrived: RoomRequest = yield Send(letter)
+    return arrived
+
+
+def _traded(setting: Setting, view: ProsumersView) -> Generator[Ask | Send | Gate, Any, tuple[Trades, float | None]]:
+    """Collect orders until the gate closes, then clear."""
+    orders = yield Ask("prosumers", "bid", (view,))
+    batch = yield Send(OrderBatch(view.interval.index, orders=orders))
+    limit = None
+    if setting.envelopes:
+        limit = yield Ask("operator", "countersign", (view.interval, view.envelopes))
+        limit = yield Send(limit)
+    yield Gate(setting.trade_window_s)
+    floor, ceiling = _price_corridor(view)
+    clearing: Clearing = yield Ask("marketplace", "clear", (ClearView(view.interval, batch, limit, floor, ceiling),))
+    return clearing.trades, clearing.price_eur_per_kwh
+
+
+def _price_corridor(view: ProsumersView) -> tuple[float, float]:
+    """Return the public retail prices between which trading beats the supplier."""
+    return float(view.prices.sell_eur_per_kwh[0]), float(view.prices.energy_eur_per_kwh[0])
+
+
+def _told(
+    setting: Setting, view: ProsumersView, trades: Trades, price: float | None
+) -> Generator[Ask | Send | Gate, Any, ProsumersView]:
+    """Tell prosumers their fills; return their view with the position in it."""
+    letter = Fills(view.interval.index, trades.position_wh(len(setting.ids)), price)
+    fills: Fills = yield Send(letter)
+    return replace(view, position_kw=view.interval.power_kw(fills.position_wh / WH_PER_KWH))
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A nomination and the power flow it leads to."""
+
+    decisions: Decisions
+    result: StepResult
+    buses: int
+    branches: int
+
+    @property
+    def breaks_limits(self) -> bool:
+        """Whether the grid does not carry it."""
+        return self.buses + self.branches > 0
+
+
+def _planned(
+    setting: Setting,
+    state: RunState,
+    view: ProsumersView,
+    outlook: Outlook,
+    request: RoomRequest | None,
+    trades: Trades,
+    price: float | None,
+) -> Talk:
+    """Redispatch, nominate, check; tighten at most n rounds, then curtail; commit what came of it."""
+    plan = yield from _nominated(setting, view, outlook)
+    first, rounds, curtailed_kw, voided_wh = plan, 0, 0.0, 0
+    while plan.breaks_limits and setting.rescue and request is not None:
+        told = PlanView(
+            view.interval,
+            Nomination(view.interval.index, plan.result.delivery.net_kw, plan.result.delivery.q_kvar),
+            request,
+            view.envelopes,
+            outlook.passive.p_kw,
+            outlook.passive.q_kvar,
+            rounds,
+        )
+        if rounds == setting.tighten_rounds:
+            before = plan.result.delivery.net_kw
+            grant = yield Ask("operator", "curtail", (told,))
+            view = replace(view, envelopes=(yield Send(grant)).envelopes)
+            plan = yield from _nominated(setting, view, outlook, plan.decisions)
+            curtailed_kw = float(np.abs(plan.result.delivery.net_kw - before).sum())
+            break
+        grant = yield Ask("operator", "tighten", (told,))
+        view = replace(view, envelopes=(yield Send(grant)).envelopes)
+        kept = yield from _cancelled(setting, view, trades)
+        voided_wh += trades.volume_wh - kept.volume_wh
+        trades = kept
+        view = yield from _told(setting, view, trades, price)
+        plan = yield from _nominated(setting, view, outlook)
+        rounds += 1
+    state.pending[view.interval.index] = Pending(
+        set_points=plan.decisions.set_points,
+        envelopes=plan.decisions.envelopes,
+        nominated_kw=plan.result.delivery.net_kw,
+        nominated_kvar=plan.result.delivery.q_kvar,
+        trades=trades,
+        price_eur_per_kwh=price,
+        plan={
+            "violation_buses_first": float(first.buses),
+            "violation_buses": float(plan.buses),
+            "violation_branches": float(plan.branches),
+            "tighten_rounds": float(rounds),
+            "curtailed_by_rule_kwh": view.interval.energy_kwh(curtailed_kw),
+            "voided_wh": float(voided_wh),
+        },
+    )
+    if price is not None:
+        state.last_price_eur_per_kwh = price
+
+
+def _nominated(
+    setting: Setting, view: ProsumersView, outlook: Outlook, decisions: Decisions | None = None
+) -> Generator[Ask | Send | Gate, Any, _Plan]:
+    """Let prosumers decide set-points (or hold them to given ones), and check the net power that follows by AC."""
+    set_points = decisions.set_points if decisions else (yield Ask("prosumers", "dispatch", (view,)))
+    yield Gate(setting.nomination_window_s)
+    held = Decisions(set_points, view.envelopes)
+    with section("power_flow"):
+        result = step(
+            setting.community,
+            setting.truth,
+            view.state,
+            held,
+            view.expected,
+            outlook.passive,
+            view.interval,
+        )
+    net_kw, reactive_kvar = result.delivery.net_kw, result.delivery.q_kvar
+    yield Send(Nomination(view.interval.index, net_kw=net_kw, reactive_kvar=reactive_kvar))
+    yield Send(NominationCopy(view.interval.index, nominated_wh=whole_wh(net_kw, view.interval)))
+    if isinstance(result.grid, Diverged):
+        return _Plan(held, result, setting.community.buses, 0)
+    broken = violations(result.grid, setting.limits)
+    return _Plan(held, result, broken.bus_count, broken.branch_count)
+
+
+def _cancelled(
+    setting: Setting, view: ProsumersView, trades: Trades
+) -> Generator[Ask | Send | Gate, Any, Trades]:
+    """Void what the tightened bands no longer carry."""
+    if not setting.market:
+        return trades
+    limit = yield Ask("operator", "countersign", (view.interval, view.envelopes))
+    letter = yield Send(Cancellation(view.interval.index, sell_wh=limit.sell_wh, buy_wh=limit.buy_wh))
+    kept: Trades = yield Ask("marketplace", "cancel", (trades, letter))
+    return kept

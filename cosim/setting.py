@@ -1,0 +1,82 @@
+"""What holds throughout a run: who stands where, what is given from outside, and which steps of the protocol are on."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from cosim.models.devices.columns import Exogenous
+from cosim.models.devices.corridors import ExogenousWindow
+from cosim.models.grid.state import Limits
+from cosim.models.market.tariff import PriceSeries, Tariff
+from cosim.models.step import Community, FlowEngine, PassiveLoad
+from cosim.models.time import Horizon, Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is expected of a window, by forecasts issued at one moment; columns (n, W) over its base intervals.
+
+    `bridge` are the intervals between that moment and the window, which are decided but not over.
+    """
+
+    bridge: tuple[Exogenous, ...]
+    first: Exogenous
+    passive: PassiveLoad
+    window: ExogenousWindow
+    available_kw: np.ndarray
+
+
+class Nature(Protocol):
+    """What comes from outside: what happened, and what is expected to."""
+
+    def actual(self, interval: Interval) -> tuple[Exogenous, PassiveLoad]:
+        """Return what the interval really brought."""
+        ...
+
+    def outlook(self, now: int, horizon: Horizon) -> Outlook:
+        """Return what is expected of a horizon, knowing nothing of the intervals from `now` on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The unchanging facts of one run.
+
+    `gate_lead` is how many intervals before its interval the gate closes. `market`, `envelopes` and `rescue` (tighten and
+    curtail) switch steps of the protocol; the power-flow checks are always on. `truth` decides what is feasible, `twin` is
+    the engine that operators search with; they are compared on every settled interval.
+    """
+
+    ids: tuple[str, ...]
+    community: Community
+    limits: Limits
+    truth: FlowEngine
+    twin: FlowEngine
+    nature: Nature
+    tariff: Tariff
+    day_ahead: PriceSeries
+    intervals: int
+    interval_s: int
+    gate_lead: int = 1
+    horizon_fine: int = 4
+    horizon_steps: int = 24
+    tighten_rounds: int = 2
+    trade_window_s: int = 300
+    nomination_window_s: int = 60
+    market: bool = True
+    envelopes: bool = True
+    rescue: bool = True
+
+    @property
+    def intervals_per_day(self) -> int:
+        """Number of intervals in 24 hours."""
+        return 86_400 // self.interval_s
+
+    def interval(self, index: int) -> Interval:
+        """Return an interval of the run by its index."""
+        return Interval(index, index * self.interval_s, self.interval_s)
+
+    def horizon(self, index: int) -> Horizon:
+        """Return the planning horizon of an interval."""
+        return Horizon.receding(self.interval(index), fine=self.horizon_fine, steps=self.horizon_steps)
