@@ -2,7 +2,7 @@
 
 import csv
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +14,16 @@ from cosim.models.profiles import Profiles, Series
 
 @dataclass(frozen=True)
 class ProsumerTable:
-    """The prosumers of a village, one row each (n,): bus, kind, profiles (None where absent), ratings.
+    """The customers of a village, one row each (n,): stable id, bus, kind, profiles (None where absent), ratings.
 
+    `takes_part` tells prosumers from passive customers; a file without the columns `id` and `role` names customers
+    by bus and lets all take part.
     `load_peak_pu` is the highest value of the load profile: the rated peak is reached where the profile
     peaks.
     """
 
+    ids: tuple[str, ...]
+    takes_part: np.ndarray
     bus: np.ndarray
     kind: tuple[str, ...]
     load_profile: tuple[str | None, ...]
@@ -39,6 +43,14 @@ class ProsumerTable:
 
     def __len__(self) -> int:
         return len(self.bus)
+
+    def take(self, rows: np.ndarray) -> "ProsumerTable":
+        """Return some rows, in the order of the row numbers."""
+        columns = {
+            item.name: column[rows] if isinstance(column := getattr(self, item.name), np.ndarray) else tuple(column[row] for row in rows)
+            for item in fields(self)
+        }
+        return ProsumerTable(**columns)
 
     def profile_columns(self) -> list[str]:
         """Return the table columns that these prosumers need."""
@@ -100,9 +112,23 @@ def prosumer_table(path: Path) -> ProsumerTable:
     columns = {name: _numbers(path.name, rows, column, faults) for column, name in _NUMBERS.items()}
     names = {name: tuple(row[column] or None for row in rows) for column, name in _PROFILES.items()}
     faults += _missing_profiles(path.name, names, columns)
+    ids = tuple(row.get("id") or f"customer-{row['bus']}" for row in rows)
+    faults += [
+        Fault(path.name, f"row {place + 2} id", repr(name), "allowed are ids that occur once")
+        for place, name in enumerate(ids)
+        if name in ids[:place]
+    ]
+    roles = [row.get("role") or "prosumer" for row in rows]
+    faults += [
+        Fault(path.name, f"row {place + 2} role", repr(role), "allowed are prosumer and passive")
+        for place, role in enumerate(roles)
+        if role not in {"prosumer", "passive"}
+    ]
     if faults:
         raise BadInputError(faults)
     return ProsumerTable(
+        ids=ids,
+        takes_part=np.array([role == "prosumer" for role in roles], dtype=bool),
         bus=bus.astype(np.int64),
         kind=tuple(row["kind"] for row in rows),
         load_profile=names["load_profile"],

@@ -6,9 +6,10 @@ never triggered. With ``engine="pandapower"`` its `newtonpf` solves on the same 
 
 import warnings
 from collections import OrderedDict
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array, csr_matrix
@@ -24,11 +25,14 @@ from cosim.models.grid.state import Diverged, GridState
 BASE_MVA = 1.0
 CACHED_STATES = 64
 
+T = TypeVar("T")
+
 
 class PowerFlow:
     """AC power flow of one feeder; results depend on the arguments alone, never on earlier calls.
 
-    `slack_vm_pu` replaces the slack voltages of the file.
+    `slack_vm_pu` replaces the slack voltages of the file. `engine` picks who takes the Newton steps on the
+    admittances of pandapower: "cosim" (laid out once a switch state) or "pandapower" (its `newtonpf`: slow).
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class PowerFlow:
         self._slack_vm_pu = slack_vm_pu
         self._engine = engine
         self._cases: OrderedDict[bytes, Newton | PandapowerNewton] = OrderedDict()
+        self._converted: OrderedDict[bytes, Converted] = OrderedDict()
 
     def admittance(self, closed: np.ndarray | None = None) -> Admittance:
         """Return the matrices of a switch state (L,), by default the file's."""
@@ -77,14 +82,31 @@ class PowerFlow:
             raise ValueError(
                 f"closed must be bool of shape {self.feeder.closed.shape}: {state.dtype}, {state.shape}"
             )
-        key = state.tobytes()
-        if key not in self._cases:
-            admittance = _admittance(self.feeder, state, self._slack_vm_pu)
-            self._cases[key] = Newton(admittance) if self._engine == "cosim" else PandapowerNewton(admittance)
-            if len(self._cases) > CACHED_STATES:
-                self._cases.popitem(last=False)
-        self._cases.move_to_end(key)
-        return self._cases[key]
+
+        def make() -> Newton | PandapowerNewton:
+            admittance = _admittance(self.feeder, self._tables(state), state, self._slack_vm_pu)
+            return Newton(admittance) if self._engine == "cosim" else PandapowerNewton(admittance)
+
+        return _recent(self._cases, state.tobytes(), make)
+
+    def _tables(self, state: np.ndarray) -> "Converted":
+        """Convert once per set of branches closed beyond the file's; opening needs no conversion."""
+        if isinstance(self.feeder.network, LineImpedances):
+            return _recent(self._converted, b"", lambda: _convert_impedances(self.feeder))
+        closings = state & ~self.feeder.closed
+        return _recent(
+            self._converted, closings.tobytes(), lambda: _convert_pandapower(self.feeder, closings)
+        )
+
+
+def _recent(cache: OrderedDict[bytes, T], key: bytes, make: Callable[[], T]) -> T:
+    """Return what a bounded cache holds for a key, made when it is missing; the longest unused falls out."""
+    if key not in cache:
+        cache[key] = make()
+        if len(cache) > CACHED_STATES:
+            cache.popitem(last=False)
+    cache.move_to_end(key)
+    return cache[key]
 
 
 def powerflow_summary(feeder: Feeder, result: GridState | Diverged) -> dict[str, Any]:
@@ -198,15 +220,14 @@ class Converted:
     v_slack: np.ndarray
 
 
-def _admittance(feeder: Feeder, state: np.ndarray, slack_vm_pu: float | None) -> Admittance:
-    """Convert a feeder in a switch state (L,) and keep what has voltage."""
+def _admittance(feeder: Feeder, table: Converted, state: np.ndarray, slack_vm_pu: float | None) -> Admittance:
+    """Build the matrices of a feeder in a switch state (L,) from what has voltage in it."""
     from pandapower.pypower.idx_brch import F_BUS, T_BUS
     from pandapower.pypower.makeYbus import makeYbus
 
-    plain = isinstance(feeder.network, LineImpedances)
-    table = _convert_impedances(feeder) if plain else _convert_pandapower(feeder, state & ~feeder.closed)
     keep = np.ones(len(table.branch), dtype=bool)
-    opened = ~state if plain else feeder.closed & ~state
+    # pandapower has dealt with what its network has open: a line open at one end ends in an auxiliary bus.
+    opened = ~state if isinstance(feeder.network, LineImpedances) else feeder.closed & ~state
     keep[table.row[opened & (table.row >= 0)]] = False
     start, end = (table.branch[:, column].real.astype(np.int64) for column in (F_BUS, T_BUS))
     on = energised_nodes(len(table.bus), start[keep], end[keep], table.ref)

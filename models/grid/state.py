@@ -41,7 +41,7 @@ class GridState:
 
 @dataclass(frozen=True, slots=True)
 class Diverged:
-    """A power flow without a solution: why, after how many Newton steps, and the mismatch left in kVA (or inf)."""
+    """A power flow without a solution: why, after how many Newton steps, largest mismatch in kVA."""
 
     reason: str
     iterations: int

@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from itertools import pairwise
-from zoneinfo import ZoneInfo
+from textwrap import shorten
+from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 
@@ -208,7 +209,5 @@ def _zone_faults(zone: str) -> list[Fault]:
     try:
         ZoneInfo(zone)
     except (KeyError, ValueError, OSError):  # unknown name, path outside the database, a folder of it
-        from zoneinfo import available_timezones
-
-        return [Fault("tariff", "zone", repr(zone), did_you_mean(zone, available_timezones())[:200])]
+        return [Fault("tariff", "zone", repr(zone), shorten(did_you_mean(zone, available_timezones()), 120))]
     return []

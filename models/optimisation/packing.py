@@ -2,7 +2,8 @@
 
 Because nothing in G or b is negative the origin is feasible, and a point strictly inside is known in advance.
 A primal-dual interior-point method whose centring follows a trial step (Mehrotra 1992, doi 10.1137/0802028,
-without the second-order correction, which can cycle here) therefore stays feasible from start to end; its linear algebra is one small system in the rows, and rows that cannot bind never enter it.
+without the second-order correction, which can cycle here) therefore stays feasible from start to end; its
+linear algebra is one small system in the rows, and rows that cannot bind never enter it.
 """
 
 from dataclasses import dataclass
@@ -101,9 +102,9 @@ def _by_rows(unit: np.ndarray, welfare: Welfare) -> tuple[np.ndarray, np.ndarray
 class _Point:
     """Primal and dual point of ``a x + slack = 1``, ``0 <= x <= 1``.
 
-    The pairs (slack, row), (x, low) and (1 - x, high) have products that shrink to 0. The logarithm is a fourth
-    pair, (x + shift, worth), whose product stays at its weight: treated so, Newton steps do not overshoot where
-    the logarithm bends sharply.
+    The pairs (slack, row), (x, low) and (1 - x, high) have products that shrink to 0. The logarithm is a
+    fourth pair, (x + shift, worth), whose product stays at its weight: treated so, Newton steps do not
+    overshoot where the logarithm bends sharply.
     """
 
     x: np.ndarray
@@ -173,7 +174,10 @@ def _interior_point(a: np.ndarray, welfare: Welfare) -> tuple[np.ndarray, np.nda
     product = 0.1 * scale
     point = _Point(x, slack, product / slack, product / x, product / (1.0 - x), worth)
     for iteration in range(_ITERATIONS):
-        newton, gap = _Newton(a, point, welfare), point.gap
+        try:
+            newton, gap = _Newton(a, point, welfare), point.gap
+        except linalg.LinAlgError:
+            return point.x, point.row, False, iteration
         if gap <= _GAP * scale and newton.residual <= _RESIDUAL * scale:
             return point.x, point.row, True, iteration
         way = newton.direction(0.0)

@@ -54,6 +54,15 @@ def test_books_join_and_split():
     assert faults(Orders.concat([Orders.empty(), Orders.empty()]), 0) == []
 
 
+def test_the_smallest_and_the_greatest_order_are_sound():
+    """One Wh and 1 GWh are orders; the sides are +1 and -1, as tables of other people may rely on."""
+    orders = Orders.of(0, [Order("sell", 0.001, 0.1)])
+    assert orders.energy_wh.tolist() == [1]
+    assert faults(book(energy_wh=np.array([1_000_000_000, 1])), 2) == []
+    assert Order("buy", 1_000_000.0, 0.1).energy_kwh * 1000 == MAX_ENERGY_WH == 1_000_000_000
+    assert (SELL, BUY) == (1, -1)
+
+
 @pytest.mark.parametrize(
     ("columns", "word"),
     [

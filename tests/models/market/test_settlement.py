@@ -267,6 +267,12 @@ def test_amounts_beyond_exact_counting_stop_the_run():
         money(2.0**53)
 
 
+def test_kinds_keep_their_numbers():
+    """Ledgers are stored: the number of a kind never changes."""
+    names = "TRADE CONTRACT IMBALANCE PASSIVE WHOLESALE LOSS NETWORK_CHARGE MARKET_FEE"
+    assert [(kind.name, kind.value) for kind in LedgerKind] == list(zip(names.split(), range(8), strict=True))
+
+
 def test_account_names():
     """Every account has a name, in the order of its number."""
     accounts = Accounts(2)

@@ -77,6 +77,19 @@ def test_steps_get_mean_prices():
     assert prices.energy_eur_per_kwh == pytest.approx([(0.045 + 0.080) / 2, 0.080, 0.080], abs=1e-12)
 
 
+def test_one_band_is_a_flat_tariff_without_charges():
+    """The least a tariff needs: one band and a feed-in price; charges are zero unless told."""
+    flat = TimeOfUse(
+        bands=(Band(time(12), 0.3),),
+        zone="UTC",
+        run_start=datetime(2016, 1, 1, tzinfo=UTC),
+        feed_in_eur_per_kwh=0.1,
+    )
+    prices = flat.prices(np.array([0, 86_399 * 900]), np.array([0.25, 0.25]))
+    assert prices.energy_eur_per_kwh.tolist() == [0.3, 0.3]
+    assert (prices.network_charge_eur_per_kwh, prices.market_fee_eur_per_kwh) == (0, 0)
+
+
 def test_day_ahead_and_markup():
     """The dynamic tariff adds its markup; feed-in never exceeds the energy price, negative ones included."""
     series = PriceSeries(np.array([0.05, -0.06, 0.20]), first_s=-3600)

@@ -176,6 +176,11 @@ def test_pro_rata_shares_exactly(claims, part):
         assert abs(share - claim * total / sum(claims)) < 1 + 1e-6
 
 
+def test_the_largest_remainder_gets_the_odd_wh():
+    """Hamilton's method: 7 among 5 and 6 and 9 is 1.75, 2.1, 3.15, so the first claim is rounded up."""
+    assert pro_rata(np.array([5, 6, 9]), 7, np.array([2, 1, 0])).tolist() == [2, 2, 3]
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=12))
 def test_pairing_delivers_everything(rows):

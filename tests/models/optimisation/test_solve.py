@@ -21,7 +21,7 @@ def interior_point(lower, upper):
 
 @pytest.mark.parametrize("door", [osqp, interior_point])
 def test_point_and_multipliers(door):
-    """Min |x - 1|^2 / 2 with x1 + x2 <= 1 has x = 1/2 and multiplier 1/2; with x1 + x2 >= 3 they are 3/2, -1/2."""
+    """The nearest point to (1, 1) with sum <= 1 is (1/2, 1/2), multiplier 1/2; with sum >= 3 it is -1/2."""
     low, high = np.full(3, -np.inf), np.array([1.0, np.inf, np.inf])
     answer = door(low, high)
     assert isinstance(answer, Solved)

@@ -1,0 +1,287 @@
+"""From a scenario to a world that is ready to run: everything a person can get wrong is found here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from cosim.agents.dso.office import GridOffice
+from cosim.agents.dso.operator import Operator
+from cosim.agents.marketplace.marketplace import Marketplace
+from cosim.agents.prosumer.agent import add_handles
+from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, CohortStrategy
+from cosim.agents.prosumer.cohort import Cohort, ColumnCohort, OneByOneCohort
+from cosim.agents.prosumer.population import Population
+from cosim.almanac import Almanac, PassiveSeries
+from cosim.experiments.homes import connection_kw, portfolio
+from cosim.experiments.plugins import registries
+from cosim.experiments.scenario import Scenario, TariffSection
+from cosim.guard import Guard
+from cosim.models.devices.columns import DeviceState
+from cosim.models.devices.portfolio import Portfolio
+from cosim.models.devices.sessions import EvSessions
+from cosim.models.errors import BadInputError, Fault, did_you_mean
+from cosim.models.grid.feeder import Feeder, load_feeder
+from cosim.models.grid.powerflow import PowerFlow
+from cosim.models.grid.state import Diverged, Limits
+from cosim.models.market.tariff import Band, Dynamic, PriceSeries, Tariff, TimeOfUse
+from cosim.models.profiles import PRICE, Profiles, load_profiles
+from cosim.models.series import SeriesSum
+from cosim.models.step import Community
+from cosim.models.village import ProsumerTable, prosumer_table, village
+from cosim.post import Post
+from cosim.randomness import Chance
+from cosim.registry import Registry
+from cosim.setting import Setting
+from cosim.state import RunState
+from cosim.world import Cast, Recording, World
+
+INITIAL_SOC_SHARE = (0.3, 0.7)
+
+
+@dataclass(frozen=True)
+class Switches:
+    """Which steps of the protocol a run takes."""
+
+    market: bool = True
+    envelopes: bool = True
+    rescue: bool = True
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a run is built from: a checked scenario, the folder of its files, a seed, switches, allowed plug-ins."""
+
+    scenario: Scenario
+    folder: Path
+    switches: Switches = Switches()
+    allowed: dict[str, Path | None] = field(default_factory=dict)
+    keep_letters: bool = False
+
+    @property
+    def file(self) -> str:
+        """The scenario's name in messages."""
+        return f"{self.scenario.name}.toml"
+
+    def world(self) -> World:
+        """Return the world at its first tick; BadInputError for what does not fit together."""
+        scenario, chance, guard = self.scenario, Chance(self.scenario.seed), Guard()
+        plugins = registries(self.allowed)
+        feeder = self._feeder()
+        customers = self._customers()
+        prosumers, passive = _split(customers, scenario.people.only, self.file)
+        bus = self._positions(feeder, customers)
+        homes = portfolio(prosumers, scenario.people, scenario.time.interval_s)
+        community = Community(homes, bus[prosumers.bus], len(feeder.bus_ids))
+        profiles = load_profiles(
+            scenario.time.start, columns=[*customers.profile_columns(), PRICE], interval_s=scenario.time.interval_s
+        )
+        sessions = self._sessions(homes, prosumers.ids, chance)
+        nature = self._almanac(prosumers, passive, bus, feeder, profiles, homes, sessions, chance, guard, plugins)
+        setting = self._setting(feeder, community, nature, prosumers, profiles)
+        office = GridOffice(community, setting.twin, setting.limits)  # type: ignore[arg-type]
+        policy = plugins["envelopes"].load(scenario.operator.envelopes, file=self.file, key="operator.envelopes")()
+        rule = plugins["curtailment"].load(scenario.operator.curtailment, file=self.file, key="operator.curtailment")()
+        mechanism = plugins["mechanism"].load(scenario.market.mechanism, file=self.file, key="market.mechanism")()
+        cast = Cast(
+            prosumers=Population(self._cohorts(plugins["strategy"], prosumers.ids, guard, chance), len(prosumers)),
+            operator=Operator(policy, rule, office, guard),
+            marketplace=Marketplace(mechanism, prosumers.ids, guard),
+            forecaster=nature,
+            recorder=Recording(guard),
+        )
+        state = RunState(tick=-setting.gate_lead, devices=_initial_state(homes, sessions, prosumers.ids, chance))
+        world = World(setting, state, cast, Post(keep=self.keep_letters), guard, scenario.seed % 2**32)
+        add_handles(world)
+        return world
+
+    def _feeder(self) -> Feeder:
+        network = self.scenario.grid.network
+        beside = self.folder / network
+        return load_feeder(str(beside) if network.endswith(".json") else network)
+
+    def _customers(self) -> ProsumerTable:
+        path = self.folder / self.scenario.people.table
+        if not path.is_file():
+            raise BadInputError.one(self.file, "people.table", repr(self.scenario.people.table), f"no such file: {path}")
+        table = prosumer_table(path)
+        return table.take(np.array(sorted(range(len(table)), key=lambda row: table.ids[row]), dtype=np.int64))
+
+    def _positions(self, feeder: Feeder, customers: ProsumerTable) -> np.ndarray:
+        """Return the bus position of every bus number (highest number + 1,), -1 where there is none."""
+        known = {int(bus): place for place, bus in enumerate(feeder.bus_ids)}
+        faults = [
+            Fault(self.scenario.people.table, f"bus of {name}", str(bus), f"network {feeder.name} has no such bus")
+            for name, bus in zip(customers.ids, customers.bus.tolist(), strict=True)
+            if bus not in known
+        ]
+        if faults:
+            raise BadInputError(faults)
+        positions = np.full(max(known) + 1, -1, np.int64)
+        for number, place in known.items():
+            positions[number] = place
+        return positions
+
+    def _sessions(self, homes: Portfolio, ids: tuple[str, ...], chance: Chance) -> EvSessions:
+        time_ = self.scenario.time
+
+        def normals(purpose: str, day: int, shape: tuple[int, ...]) -> np.ndarray:
+            return chance.normals(ids, purpose, day, shape[1]).reshape(shape)
+
+        return EvSessions(homes.ev, normals, time_.start, ZoneInfo(time_.zone), time_.interval_s)
+
+    def _almanac(
+        self,
+        prosumers: ProsumerTable,
+        passive: ProsumerTable,
+        bus: np.ndarray,
+        feeder: Feeder,
+        profiles: Profiles,
+        homes: Portfolio,
+        sessions: EvSessions,
+        chance: Chance,
+        guard: Guard,
+        plugins: dict[str, Registry],
+    ) -> Almanac:
+        scenario, people = self.scenario, self.scenario.people
+        scales = {
+            "load_scale": people.load_scale,
+            "pv_scale": people.pv_scale,
+            "wind_scale": people.wind_scale,
+            "heat_pump_scale": people.heat_pump_scale,
+        }
+        own = village(prosumers, profiles, **scales)
+        others = village(passive, profiles, load_scale=people.load_scale)
+        make = plugins["forecaster"].load(scenario.forecast.kind, file=self.file, key="forecast.kind")
+        return Almanac(
+            ids=prosumers.ids,
+            demand=SeriesSum((own.demand,)),
+            reactive_per_kw=_reactive_per_kw(prosumers),
+            generation=SeriesSum((own.sun, own.wind)),
+            heat_pump=SeriesSum((own.heat_pump,)),
+            passive=PassiveSeries(
+                passive.ids,
+                SeriesSum((others.demand,)),
+                _reactive_per_kw(passive),
+                bus[passive.bus],
+                len(feeder.bus_ids),
+            ),
+            sessions=sessions,
+            shiftable_share=homes.demand.shiftable_share,
+            delay_intervals=homes.demand.delay_intervals,
+            forecaster=make(share=scenario.forecast.share) if scenario.forecast.kind == "noisy" else make(),
+            chance=chance,
+            guard=guard,
+            intervals_per_day=86_400 // scenario.time.interval_s,
+        )
+
+    def _setting(
+        self, feeder: Feeder, community: Community, nature: Almanac, prosumers: ProsumerTable, profiles: Profiles
+    ) -> Setting:
+        scenario, time_ = self.scenario, self.scenario.time
+        grid, interval_s = scenario.grid, scenario.time.interval_s
+        prices = profiles.price()
+        day_ahead = PriceSeries(
+            prices.window(-profiles.first, profiles.values.shape[1])[0], -profiles.first * interval_s, interval_s
+        )
+        setting = Setting(
+            ids=prosumers.ids,
+            community=community,
+            limits=Limits(grid.vm_min_pu, grid.vm_max_pu, grid.loading_percent),
+            truth=PowerFlow(feeder, slack_vm_pu=grid.slack_vm_pu, engine="pandapower"),
+            twin=PowerFlow(feeder, slack_vm_pu=grid.slack_vm_pu, engine="cosim"),
+            nature=nature,
+            tariff=_tariff(scenario, day_ahead),
+            day_ahead=day_ahead,
+            intervals=time_.days * 86_400 // interval_s,
+            interval_s=interval_s,
+            gate_lead=scenario.market.gate_lead_intervals,
+            tighten_rounds=scenario.operator.tighten_rounds,
+            trade_window_s=interval_s // 3,
+            nomination_window_s=interval_s // 15,
+            market=self.switches.market,
+            envelopes=self.switches.envelopes,
+            rescue=self.switches.envelopes and self.switches.rescue,
+        )
+        self._check_reach(setting, profiles)
+        return setting
+
+    def _check_reach(self, setting: Setting, profiles: Profiles) -> None:
+        """Refuse a run whose plans would look beyond the profile table."""
+        ahead = setting.horizon(0).base_intervals + setting.gate_lead
+        left = profiles.values.shape[1] - profiles.first - setting.intervals - ahead
+        if left < 0:
+            days = -(-(-left * setting.interval_s) // 86_400)
+            allowed = f"the profiles end too early by {days} days (a plan looks {ahead} intervals ahead)"
+            raise BadInputError.one(self.file, "time.days", self.scenario.time.days, allowed)
+
+    def _cohorts(self, known: Registry, ids: tuple[str, ...], guard: Guard, chance: Chance) -> list[Cohort]:
+        people = self.scenario.people
+        strangers = [Fault(self.file, f"people.strategies.{name}", "", did_you_mean(name, ids)) for name in people.strategies if name not in ids]
+        if strangers:
+            raise BadInputError(strangers)
+        chosen = [people.strategies.get(name, people.strategy) for name in ids]
+        cohorts = []
+        for name in sorted(set(chosen)):
+            rows = np.array([row for row, own in enumerate(chosen) if own == name], np.int64)
+            make = known.load(name, file=self.file, key="people.strategy")
+            cohorts.append(_cohort(make, name, rows, tuple(ids[row] for row in rows), guard, chance, self.file))
+        return cohorts
+
+
+def _cohort(
+    make: type, name: str, rows: np.ndarray, ids: tuple[str, ...], guard: Guard, chance: Chance, file: str
+) -> Cohort:
+    if isinstance(make, type) and issubclass(make, CohortStrategy):
+        return ColumnCohort(make(), name, rows, ids, guard, chance)
+    if isinstance(make, type) and issubclass(make, BiddingStrategy):
+        return OneByOneCohort(make, name, rows, ids, guard, chance)
+    raise BadInputError.one(file, "people.strategy", name, "allowed is a subclass of BiddingStrategy or CohortStrategy")
+
+
+def _split(customers: ProsumerTable, only: Iterable[str], file: str) -> tuple[ProsumerTable, ProsumerTable]:
+    """Return those who take part and those who are plain demand."""
+    chosen = set(only)
+    able = [name for name, takes in zip(customers.ids, customers.takes_part, strict=True) if takes]
+    unknown = [Fault(file, "people.only", repr(name), did_you_mean(name, able)) for name in sorted(chosen - set(able))]
+    if unknown:
+        raise BadInputError(unknown)
+    part = customers.takes_part & np.array([not chosen or name in chosen for name in customers.ids], dtype=bool)
+    if not part.any():
+        raise BadInputError.one(file, "people.table", None, "nobody takes part: at least one prosumer is needed")
+    return customers.take(np.flatnonzero(part)), customers.take(np.flatnonzero(~part))
+
+
+def _reactive_per_kw(table: ProsumerTable) -> np.ndarray:
+    ratio: np.ndarray = np.divide(table.load_kvar, table.load_kw, out=np.zeros(len(table)), where=table.load_kw > 0)
+    return ratio
+
+
+def _initial_state(homes: Portfolio, sessions: EvSessions, ids: tuple[str, ...], chance: Chance) -> DeviceState:
+    low, high = INITIAL_SOC_SHARE
+    drawn = low + (high - low) * chance.uniforms(ids, "initial-soc", 0, 1)[:, 0]
+    battery = homes.battery
+    empty = homes.initial_state()
+    return DeviceState(
+        soc_kwh=battery.soc_min_kwh + drawn * (battery.soc_max_kwh - battery.soc_min_kwh),
+        backlog_kwh=empty.backlog_kwh,
+        heat_kwh=empty.heat_kwh,
+        ev_remaining_kwh=sessions.initial_remaining_kwh(0),
+    )
+
+
+def _tariff(scenario: Scenario, day_ahead: PriceSeries) -> Tariff:
+    section: TariffSection = scenario.tariff
+    charges = {
+        "feed_in_eur_per_kwh": section.feed_in_eur_per_kwh,
+        "network_charge_eur_per_kwh": section.network_charge_eur_per_kwh,
+        "market_fee_eur_per_kwh": scenario.market.fee_eur_per_kwh,
+    }
+    if section.kind == "dynamic":
+        return Dynamic(day_ahead=day_ahead, markup_eur_per_kwh=section.markup_eur_per_kwh, **charges)
+    bands = tuple(Band(time.fromisoformat(band.start), band.eur_per_kwh) for band in section.bands)
+    start: datetime = scenario.time.start
+    return TimeOfUse(bands=bands, zone=scenario.time.zone, run_start=start, **charges)

@@ -1,0 +1,54 @@
+"""From a table of ratings and the scenario's factors to the devices of every prosumer."""
+
+import numpy as np
+
+from cosim.experiments.scenario import People
+from cosim.models.devices.battery import Battery
+from cosim.models.devices.demand import Demand
+from cosim.models.devices.ev import ElectricVehicles
+from cosim.models.devices.generation import Generation
+from cosim.models.devices.heat_pump import HeatPump
+from cosim.models.devices.portfolio import Portfolio
+from cosim.models.village import ProsumerTable
+
+# A connection is rated for this much more than what is likely to coincide behind it.
+CONNECTION_MARGIN = 1.25
+CARS_AT_ONCE = 0.5
+
+
+def portfolio(table: ProsumerTable, people: People, interval_s: int) -> Portfolio:
+    """Return the devices of the prosumers of a table (n,)."""
+    count = len(table)
+    capacity = people.battery_scale * table.battery_kwh
+    return Portfolio(
+        battery=Battery(
+            capacity_kwh=capacity,
+            power_kw=people.battery_scale * table.battery_kw,
+            charge_efficiency=np.full(count, people.battery_efficiency),
+            discharge_efficiency=np.full(count, people.battery_efficiency),
+            soc_min_kwh=people.battery_soc_min * capacity,
+            soc_max_kwh=people.battery_soc_max * capacity,
+            wear_eur_per_kwh=np.full(count, people.battery_wear_eur_per_kwh),
+        ),
+        demand=Demand(
+            shiftable_share=np.full(count, people.shiftable_share),
+            delay_intervals=round(people.shiftable_delay_h * 3600 / interval_s),
+        ),
+        ev=ElectricVehicles(power_kw=np.full(count, people.car_kw), cars=table.cars(people.cars_per_kw)),
+        heat_pump=HeatPump(
+            power_kw=people.heat_pump_scale * table.heat_pump_kw,
+            store_kwh=people.heat_pump_store_h * people.heat_pump_scale * table.heat_pump_kw,
+        ),
+        generation=Generation(curtailable=np.ones(count, dtype=bool)),
+        connection_kw=connection_kw(table, people),
+    )
+
+
+def connection_kw(table: ProsumerTable, people: People) -> np.ndarray:
+    """Return ratings (n,), whole tens of kW: the larger of what may be drawn and what may be fed in, with a margin."""
+    battery = people.battery_scale * table.battery_kw
+    cars = CARS_AT_ONCE * people.car_kw * table.cars(people.cars_per_kw)
+    drawn = people.load_scale * table.load_kw + people.heat_pump_scale * table.heat_pump_kw + cars + battery
+    fed = people.pv_scale * table.pv_kw + people.wind_scale * table.wind_kw + battery
+    rating: np.ndarray = 10.0 * np.ceil(CONNECTION_MARGIN * np.maximum(drawn, fed) / 10.0)
+    return rating

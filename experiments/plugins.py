@@ -1,0 +1,40 @@
+"""The plug-ins that can be named in a scenario, by kind."""
+
+from pathlib import Path
+
+from cosim.registry import Registry
+
+_BIDDING = "cosim.agents.prosumer.bidding"
+_ENVELOPES = "cosim.agents.dso.envelopes"
+
+
+def registries(allowed: dict[str, Path | None] | None = None) -> dict[str, Registry]:
+    """Return the registries of all kinds; `allowed` are modules that dotted names may point into."""
+    built_in = {
+        "strategy": {
+            "passive": f"{_BIDDING}.passive:Passive",
+            "passive_one": f"{_BIDDING}.passive_one:PassiveOne",
+            "predictive": f"{_BIDDING}.predictive:Predictive",
+            "predictive_one": f"{_BIDDING}.predictive_one:PredictiveOne",
+            "self_consumption": f"{_BIDDING}.self_consumption:SelfConsumption",
+            "self_consumption_one": f"{_BIDDING}.self_consumption_one:SelfConsumptionOne",
+            "truthful": f"{_BIDDING}.truthful:Truthful",
+            "truthful_one": f"{_BIDDING}.truthful_one:TruthfulOne",
+        },
+        "envelopes": {
+            "none": f"{_ENVELOPES}.none:NoEnvelopes",
+            "static": f"{_ENVELOPES}.static:StaticEnvelopes",
+            "fair": f"{_ENVELOPES}.fair:FairEnvelopes",
+            "equal": f"{_ENVELOPES}.fair:EqualEnvelopes",
+            "proportional": f"{_ENVELOPES}.fair:ProportionalEnvelopes",
+            "max_sum": f"{_ENVELOPES}.fair:MaxSumEnvelopes",
+        },
+        "curtailment": {"pro_rata": "cosim.agents.dso.curtailment:ProRata"},
+        "mechanism": {"uniform_price": "cosim.models.market.uniform_price:UniformPrice"},
+        "forecaster": {
+            "perfect": "cosim.models.forecast.perfect:Perfect",
+            "persistence": "cosim.models.forecast.persistence:Persistence",
+            "noisy": "cosim.models.forecast.noisy:Noisy",
+        },
+    }
+    return {kind: Registry(kind, names, f"cosim.{kind}", allowed or {}) for kind, names in built_in.items()}
