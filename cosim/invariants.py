@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from cosim.models.devices.balance import residual_kwh
+from cosim.models.devices.balance import energy_residual_kwh
 from cosim.models.devices.columns import DeviceState, Exogenous
 from cosim.models.errors import SimulationError
 from cosim.models.grid.state import Diverged, GridState
 from cosim.models.market.order import WH_PER_KWH
-from cosim.models.market.settlement import Accounts, Ledger
-from cosim.models.step import PassiveLoad, StepResult
+from cosim.models.market.settlement import Accounts, Ledger, energy_gap_wh
+from cosim.models.step import PassiveLoad, StepResult, passive_wh, slack_wh, whole_wh
 from cosim.models.time import Interval
 from cosim.setting import Setting
 
@@ -34,6 +34,14 @@ def check_interval(
     _check_energy(passive, result, grid, interval, where)
     _check_engines(setting, passive, result, grid, where)
     _check_ledger(ledger, Accounts(len(setting.ids)), where)
+    books_wh = energy_gap_wh(
+        ledger,
+        whole_wh(result.delivery.net_kw, interval),
+        passive_wh(passive, interval),
+        slack_wh(grid, interval),
+    )
+    if books_wh != 0:
+        raise SimulationError(f"{where}: ledger and meters differ by {books_wh} Wh")
 
 
 def _check_devices(
@@ -45,7 +53,7 @@ def _check_devices(
     where: str,
 ) -> None:
     portfolio, after = setting.community.portfolio, result.state
-    gap = residual_kwh(portfolio, before, after, result.delivery, exogenous, interval)
+    gap = energy_residual_kwh(portfolio, before, after, result.delivery, exogenous, interval)
     if not float(np.max(gap, initial=0.0)) < DEVICE_TOLERANCE_KWH:
         who = setting.ids[int(np.argmax(gap))]
         raise SimulationError(f"{where}: energy of the devices of {who} is out by {float(np.max(gap)):.3g} kWh")

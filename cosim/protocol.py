@@ -68,6 +68,8 @@ def _view(setting: Setting, state: RunState, interval: Interval, outlook: Outloo
     """Compose what prosumers see: their devices as expected at the start of the interval, forecasts, prices."""
     portfolio, devices = setting.community.portfolio, state.devices
     for index, exogenous in enumerate(outlook.bridge, start=interval.index - len(outlook.bridge)):
+        if index < 0:
+            continue  # the run's initial state is that of the start of interval 0
         held = state.pending[index]
         devices, _ = deliver(
             portfolio, devices, held.set_points, exogenous, setting.interval(index), held.envelopes
@@ -164,7 +166,7 @@ def _planned(
 ) -> Talk:
     """Redispatch, nominate, check; tighten at most n rounds, then curtail; commit what came of it."""
     plan = yield from _nominated(setting, view, outlook)
-    first, rounds, curtailed_kw, voided_wh = plan, 0, 0.0, 0
+    first, rounds, checks, curtailed_kw, voided_wh = plan, 0, 1, 0.0, 0
     while plan.breaks_limits and setting.rescue and request is not None:
         told = PlanView(
             view.interval,
@@ -180,6 +182,7 @@ def _planned(
             grant = yield Ask("operator", "curtail", (told,))
             view = replace(view, envelopes=(yield Send(grant)).envelopes)
             plan = yield from _nominated(setting, view, outlook, plan.decisions)
+            checks += 1
             curtailed_kw = float(np.abs(plan.result.delivery.net_kw - before).sum())
             break
         grant = yield Ask("operator", "tighten", (told,))
@@ -190,6 +193,7 @@ def _planned(
         view = yield from _told(setting, view, trades, price)
         plan = yield from _nominated(setting, view, outlook)
         rounds += 1
+        checks += 1
     state.pending[view.interval.index] = Pending(
         set_points=plan.decisions.set_points,
         envelopes=plan.decisions.envelopes,
@@ -202,6 +206,7 @@ def _planned(
             "violation_buses": float(plan.buses),
             "violation_branches": float(plan.branches),
             "tighten_rounds": float(rounds),
+            "rechecks": float(checks - 1),
             "curtailed_by_rule_kwh": view.interval.energy_kwh(curtailed_kw),
             "voided_wh": float(voided_wh),
         },

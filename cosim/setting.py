@@ -9,7 +9,8 @@ from cosim.models.devices.columns import Exogenous
 from cosim.models.devices.corridors import ExogenousWindow
 from cosim.models.grid.state import Limits
 from cosim.models.market.tariff import PriceSeries, Tariff
-from cosim.models.step import Community, FlowEngine, PassiveLoad
+from cosim.models.grid.powerflow import PowerFlow
+from cosim.models.step import Community, PassiveLoad
 from cosim.models.time import Horizon, Interval
 
 
@@ -51,8 +52,8 @@ class Setting:
     ids: tuple[str, ...]
     community: Community
     limits: Limits
-    truth: FlowEngine
-    twin: FlowEngine
+    truth: PowerFlow
+    twin: PowerFlow
     nature: Nature
     tariff: Tariff
     day_ahead: PriceSeries

@@ -82,7 +82,7 @@ class Build:
         sessions = self._sessions(homes, prosumers.ids, chance)
         nature = self._almanac(prosumers, passive, bus, feeder, profiles, homes, sessions, chance, guard, plugins)
         setting = self._setting(feeder, community, nature, prosumers, profiles)
-        office = GridOffice(community, setting.twin, setting.limits)  # type: ignore[arg-type]
+        office = GridOffice(community, setting.twin, setting.limits)
         policy = plugins["envelopes"].load(scenario.operator.envelopes, file=self.file, key="operator.envelopes")()
         rule = plugins["curtailment"].load(scenario.operator.curtailment, file=self.file, key="operator.curtailment")()
         mechanism = plugins["mechanism"].load(scenario.market.mechanism, file=self.file, key="market.mechanism")()

@@ -51,7 +51,8 @@ class Envelopes:
 
     def clip(self, net_kw: np.ndarray) -> np.ndarray:
         """Return the nearest powers inside the bands (..., prosumer)."""
-        return np.clip(net_kw, self.lower_kw, self.upper_kw)
+        clipped: np.ndarray = np.clip(net_kw, self.lower_kw, self.upper_kw)
+        return clipped
 
     def contains(self, net_kw: np.ndarray, tolerance_kw: float = 1e-9) -> np.ndarray:
         """Say for each power whether it lies inside its band (..., prosumer)."""

@@ -17,7 +17,7 @@ from cosim.models.envelope import Envelopes
 from cosim.models.grid.state import Diverged, GridState
 from cosim.models.market.mechanism import Trades
 from cosim.models.market.order import WH_PER_KWH
-from cosim.models.market.settlement import Ledger, SettlementPrices, settle
+from cosim.models.market.settlement import Ledger, SettlementPrices, metered_loss_wh, settle
 from cosim.models.time import Interval
 
 
@@ -107,12 +107,13 @@ def step(
     grid = power_flow(community, flow, delivery.net_kw, delivery.q_kvar, passive)
     ledger = None
     if commitment is not None and isinstance(grid, GridState):
+        metered_wh = whole_wh(delivery.net_kw, interval)
         ledger = settle(
             trades=commitment.trades,
             nominated_wh=commitment.nominated_wh,
-            metered_wh=whole_wh(delivery.net_kw, interval),
-            passive_wh=int(np.sum(whole_wh(passive.p_kw, interval))),
-            loss_wh=int(whole_wh(np.array(grid.loss_kw), interval)),
+            metered_wh=metered_wh,
+            passive_wh=passive_wh(passive, interval),
+            loss_wh=metered_loss_wh(metered_wh, passive_wh(passive, interval), slack_wh(grid, interval)),
             prices=commitment.prices,
         )
     return StepResult(after, delivery, grid, ledger)
@@ -128,3 +129,13 @@ def power_flow(
 def whole_wh(power_kw: np.ndarray, interval: Interval) -> np.ndarray:
     """Return the energy of a power over the interval in whole Wh, as a meter counts it (int64)."""
     return np.rint(interval.energy_kwh(power_kw) * WH_PER_KWH).astype(np.int64)
+
+
+def passive_wh(passive: PassiveLoad, interval: Interval) -> int:
+    """Return what the passive customers' meters count together, positive into the grid."""
+    return int(whole_wh(passive.p_kw, interval).sum())
+
+
+def slack_wh(grid: GridState, interval: Interval) -> int:
+    """Return what the meter at the slack counts, positive when the feeder imports."""
+    return int(whole_wh(np.array(grid.slack_kw), interval))

@@ -93,4 +93,5 @@ class Horizon:
 
     def average(self, per_interval: np.ndarray) -> np.ndarray:
         """Mean over each step of values per base interval: (..., base_intervals) -> (..., steps)."""
-        return np.add.reduceat(per_interval, self.offsets, axis=-1) / np.array(self.counts)
+        mean: np.ndarray = np.add.reduceat(per_interval, self.offsets, axis=-1) / np.array(self.counts)
+        return mean

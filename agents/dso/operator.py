@@ -12,10 +12,8 @@ from cosim.agents.dso.office import GridOffice
 from cosim.guard import Guard
 from cosim.messages import EnvelopeGrant, VolumeLimit
 from cosim.models.envelope import Envelopes
-from cosim.models.grid.powerflow import PowerFlow
-from cosim.models.grid.state import Diverged, GridState
 from cosim.models.market.order import WH_PER_KWH
-from cosim.models.step import PassiveLoad, power_flow
+from cosim.models.step import PassiveLoad
 from cosim.models.stopwatch import section
 from cosim.models.time import Interval
 from cosim.views import GrantView, PlanView
@@ -24,15 +22,14 @@ NAME = "operator"
 
 
 class Operator:
-    """Answers for the grid. `truth` is the engine of every check, the office's engine is for searching."""
+    """Answers for the grid, searching with its office's power flow; what is true is not its to decide."""
 
     def __init__(
-        self, policy: EnvelopePolicy, rule: CurtailmentRule, office: GridOffice, truth: PowerFlow, guard: Guard
+        self, policy: EnvelopePolicy, rule: CurtailmentRule, office: GridOffice, guard: Guard
     ) -> None:
         self.office = office
         self._policy = policy
         self._rule = rule
-        self._truth = truth
         self._guard = guard
         self._memory = policy.start()
 
@@ -53,13 +50,6 @@ class Operator:
         """Return how much each connection point may trade, by its envelope."""
         sell, buy = np.maximum(envelopes.upper_kw, 0.0), np.maximum(-envelopes.lower_kw, 0.0)
         return VolumeLimit(interval.index, sell_wh=_floor_wh(sell, interval), buy_wh=_floor_wh(buy, interval))
-
-    def check(
-        self, net_kw: np.ndarray, reactive_kvar: np.ndarray, passive: PassiveLoad
-    ) -> GridState | Diverged:
-        """Solve AC for what was nominated or metered."""
-        with section("power_flow"):
-            return power_flow(self.office.community, self._truth, net_kw, reactive_kvar, passive)
 
     def tighten(self, view: PlanView) -> EnvelopeGrant:
         """Return narrower bands around what the grid carries of the plan: nobody may go further than that."""

@@ -140,7 +140,7 @@ def _advance(
         battery_kw=battery,
         generation_kw=generation,
         net_kw=_net(flows),
-        q_kvar=_reactive(exogenous, demand + shiftable),
+        q_kvar=_reactive(exogenous, demand, spans.demand.firm_kw),
         curtailed_kw=exogenous.available_kw - generation,
         unserved_kw=(demand - spans.demand.firm_kw) + given_up / hours,
         ev_unmet_kwh=unmet,
@@ -148,9 +148,9 @@ def _advance(
     )
 
 
-def _reactive(exogenous: Exogenous, served_kw: np.ndarray) -> np.ndarray:
-    """Reactive power follows the demand served at the profile's power factor."""
-    drawn = exogenous.demand_kw != 0.0
-    share = np.where(drawn, served_kw, 1.0) / np.where(drawn, exogenous.demand_kw, 1.0)
+def _reactive(exogenous: Exogenous, served_kw: np.ndarray, firm_kw: np.ndarray) -> np.ndarray:
+    """Reactive power comes with the firm demand served; shifting the rest in time leaves it where it was."""
+    drawn = firm_kw != 0.0
+    share = np.where(drawn, served_kw, 1.0) / np.where(drawn, firm_kw, 1.0)
     reactive: np.ndarray = exogenous.demand_kvar * share
     return reactive

@@ -14,7 +14,7 @@ class GridState:
     """A solved AC power flow of a feeder with B buses and L branches; never a NaN in it.
 
     A bus cut off from every slack has `energised` False, `vm_pu` and `va_rad` 0.0; its injection was ignored.
-    Balance: ``slack_kw + sum(p_kw[energised]) == loss_kw``.
+    Balance: ``slack_kw + sum(p_kw[energised]) == loss_kw`` within the solver's tolerance.
 
     Attributes:
         vm_pu, va_rad: voltage magnitude and angle per bus (B,)

@@ -15,7 +15,8 @@ from cosim.agents.dso.office import GridOffice, SecurityRows
 from cosim.agents.dso.search import largest_share
 from cosim.models.envelope import Envelopes
 from cosim.models.grid.state import Diverged, GridState
-from cosim.models.optimisation.allocation import AllocationProblem, allocate
+from cosim.models.optimisation.allocation import AllocationProblem, Rule, allocate
+from cosim.models.optimisation.robust_rows import Rows
 from cosim.models.step import PassiveLoad
 from cosim.models.stopwatch import section
 from cosim.views import GrantView
@@ -28,7 +29,7 @@ class FairEnvelopes(EnvelopePolicy):
     """Shares room so that the product of everybody's room is greatest (Nash, proportional fairness)."""
 
     name = "fair"
-    rule: ClassVar[str] = "log"
+    rule: ClassVar[Rule] = "log"
 
     def start(self) -> Memory:
         return {"above": np.zeros(0), "below": np.zeros(0)}
@@ -68,7 +69,7 @@ class MaxSumEnvelopes(FairEnvelopes):
 class _Sharing:
     """One interval's allocation that does not fit as asked for."""
 
-    rule: str
+    rule: Rule
     view: GrantView
     office: GridOffice
     passive: PassiveLoad
@@ -120,9 +121,7 @@ class _Sharing:
             firm_kw=self.view.request.firm_kw,
             want_lower_kw=self.want.lower_kw,
             want_upper_kw=self.want.upper_kw,
-            rows=rows.matrix,
-            lower_rhs=rows.lower - rows.constant - below,
-            upper_rhs=rows.upper - rows.constant - above,
+            rows=Rows(rows.matrix, rows.lower - rows.constant - below, rows.upper - rows.constant - above),
         )
         result = allocate(self.rule, problem)
         return Envelopes(result.lower_kw, result.upper_kw)

@@ -1,0 +1,103 @@
+"""The figures of a run, computed from its tables; every name carries its unit."""
+
+from pathlib import Path
+from typing import Any
+
+from cosim.experiments.tables import one_row, query_tables
+from cosim.models.market.settlement import MONEY_PER_EUR
+from cosim.world import World
+
+# What is counted as used by devices that can wait or be steered.
+_FLEXIBLE = "abs(battery_kw) + abs(shiftable_kw) + abs(ev_kw) + abs(heat_pump_kw)"
+_EXCHANGED = f"abs(demand_kw) + generation_kw + {_FLEXIBLE}"
+
+
+def summarise(folder: Path, world: World) -> dict[str, Any]:
+    """Return the summary of a finished run."""
+    setting = world.setting
+    hours = setting.interval(0).hours
+    with query_tables(folder) as db:
+        people = one_row(db, _PEOPLE.format(h=hours))
+        grid = one_row(db, _GRID.format(h=hours))
+        money = _accounts(db, len(setting.ids))
+        events = dict(db.execute("SELECT cause, count(*) FROM events GROUP BY cause ORDER BY cause").fetchall())
+        balance = one_row(db, _BALANCE.format(h=hours))
+    return {
+        "intervals": setting.intervals,
+        "prosumers": len(setting.ids),
+        "buses": setting.community.buses,
+        "diverged": events.get("diverged", 0),
+        **grid,
+        **people,
+        **money,
+        **balance,
+        "events": events,
+        "letters": dict(sorted(world.post.counts.items())),
+        "result_sha256": world.state.digest.hex(),
+    }
+
+
+_PEOPLE = f"""
+SELECT -sum(demand_kw + shiftable_kw + ev_kw + heat_pump_kw) * {{h}} AS served_kwh,
+       sum(generation_kw) * {{h}} AS generated_kwh,
+       sum(curtailed_kw) * {{h}} AS curtailed_kwh,
+       sum(unserved_kw) * {{h}} + sum(ev_unmet_kwh) + sum(heat_unmet_kwh) AS unserved_kwh,
+       sum(ev_unmet_kwh) AS ev_unmet_kwh,
+       sum(heat_unmet_kwh) AS heat_unmet_kwh,
+       sum(abs(metered_wh - nominated_wh)) / 1000 AS imbalance_kwh,
+       avg(abs(net_kw - nominated_kw)) AS plan_gap_mean_kw,
+       max(abs(net_kw - nominated_kw)) AS plan_gap_max_kw,
+       count(*) FILTER (net_kw <> nominated_kw) AS plan_gap_rows,
+       sum({_FLEXIBLE}) / sum({_EXCHANGED}) AS flexible_share,
+       count(*) FILTER (net_kw > upper_kw - 1e-3 AND upper_kw < 0.999 * wide_kw) AS export_bound,
+       count(*) FILTER (net_kw < lower_kw + 1e-3 AND lower_kw > -0.999 * wide_kw) AS import_bound
+FROM (SELECT *, max(greatest(upper_kw, -lower_kw)) OVER (PARTITION BY prosumer) AS wide_kw FROM prosumers)
+"""
+
+_GRID = """
+SELECT 2 * count(*) + sum(plan_rechecks)::BIGINT AS ac_checks,
+       sum(over_buses + under_buses)::BIGINT AS violation_bus_intervals,
+       sum(over_buses)::BIGINT AS over_voltage_bus_intervals,
+       sum(under_buses)::BIGINT AS under_voltage_bus_intervals,
+       sum(over_branches)::BIGINT AS overloaded_branch_intervals,
+       sum(plan_violation_buses_first)::BIGINT AS planned_violation_bus_intervals,
+       sum(plan_violation_buses)::BIGINT AS planned_violation_bus_intervals_after_rescue,
+       min(vm_min_pu) AS vm_min_pu, max(vm_max_pu) AS vm_max_pu,
+       max(loading_max_percent) AS loading_max_percent,
+       sum(loss_kw) * {h} AS loss_kwh,
+       sum(traded_wh) / 1000 AS traded_kwh,
+       avg(price_eur_per_kwh) AS price_mean_eur_per_kwh,
+       sum(plan_voided_wh) / 1000 AS voided_kwh,
+       sum(plan_curtailed_by_rule_kwh) AS curtailed_by_rule_kwh,
+       avg(plan_tighten_rounds) AS tighten_rounds_mean,
+       avg(CASE WHEN traded_wh > 0 THEN 1 ELSE 0 END) AS market_rounds_mean,
+       -sum(passive_kw) * {h} AS passive_kwh
+FROM intervals
+"""
+
+_BALANCE = """
+SELECT max(abs(i.slack_kw + i.passive_kw + p.devices_kw - i.loss_kw)) * {h} AS energy_residual_kwh
+FROM intervals i JOIN (
+    SELECT interval, sum(demand_kw + shiftable_kw + ev_kw + heat_pump_kw + battery_kw + generation_kw) AS devices_kw
+    FROM prosumers GROUP BY interval) p USING (interval)
+"""
+
+
+def _accounts(db: Any, prosumers: int) -> dict[str, Any]:
+    """Return money by kind of account in EUR, and the imbalance among it; kind 2 of the ledger is imbalance."""
+    rows = db.execute(
+        "SELECT account, sum(money)::BIGINT FROM (SELECT payee AS account, money FROM ledger"
+        " UNION ALL SELECT payer, -money FROM ledger) GROUP BY account ORDER BY account"
+    ).fetchall()
+    gained = dict(rows)
+    imbalance = one_row(
+        db, f"SELECT coalesce(sum(CASE WHEN payer < {prosumers} THEN money ELSE -money END), 0)::BIGINT AS paid FROM ledger WHERE kind = 2"
+    )
+    named = ("supplier", "operator", "marketplace", "upstream", "passive")
+    return {
+        "prosumer_cost_eur": -sum(gained.get(row, 0) for row in range(prosumers)) / MONEY_PER_EUR,
+        "dso_cost_eur": -gained.get(prosumers + 1, 0) / MONEY_PER_EUR,
+        "accounts_eur": {name: gained.get(prosumers + place, 0) / MONEY_PER_EUR for place, name in enumerate(named)},
+        "imbalance_eur": imbalance["paid"] / MONEY_PER_EUR,
+        "money_residual_eur": sum(gained.values()) / MONEY_PER_EUR,
+    }

@@ -1,0 +1,72 @@
+"""Reading run directories: sealed Parquet parts and what the journal still holds, as one table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cosim.journal import Journal, read_manifest
+from cosim.models.errors import BadInputError, did_you_mean
+from cosim.recorder import stack
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+
+def table_names(folder: Path) -> list[str]:
+    """List the tables of a run."""
+    journal = Journal.open(folder)
+    try:
+        return sorted({*journal.part_names(), *journal.pending_names()})
+    finally:
+        journal.close()
+
+
+def read_table(folder: Path, name: str) -> "pd.DataFrame":
+    """Return a table of a run in order of intervals; rows of prosumers carry their ids."""
+    import pandas as pd
+
+    journal = Journal.open(folder)
+    try:
+        known = sorted({*journal.part_names(), *journal.pending_names()})
+        if name not in known:
+            raise BadInputError.one(str(folder), "table", repr(name), did_you_mean(name, known))
+        frames = [_read_part(part) for part in journal.parts(name)]
+        rest = stack(list(journal.pending(name)))
+    finally:
+        journal.close()
+    if rest:
+        frames.append(pd.DataFrame(rest))
+    frame = pd.concat([part for part in frames if len(part)] or frames[:1], ignore_index=True)
+    if name == "prosumers":
+        ids = read_manifest(folder)["ids"]
+        frame.insert(2, "id", [ids[row] for row in frame["prosumer"]])
+    return frame
+
+
+def _read_part(path: Path) -> "pd.DataFrame":
+    import duckdb
+
+    return duckdb.execute("SELECT * FROM read_parquet(?)", [str(path)]).df()
+
+
+def query_tables(folder: Path) -> "duckdb.DuckDBPyConnection":
+    """Return a DuckDB connection with a view for every sealed table of a run."""
+    import duckdb
+
+    db = duckdb.connect(":memory:")
+    db.execute("SET threads = 1")
+    journal = Journal.open(folder)
+    try:
+        for name in journal.part_names():
+            files = ", ".join("'" + str(part).replace("'", "''") + "'" for part in journal.parts(name))
+            db.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{files}])")
+    finally:
+        journal.close()
+    return db
+
+
+def one_row(db: Any, sql: str) -> dict[str, Any]:
+    """Return the single row of a query, by column name."""
+    cursor = db.execute(sql)
+    names = [column[0] for column in cursor.description]
+    return dict(zip(names, cursor.fetchone(), strict=True))
