@@ -5,8 +5,9 @@
 >>> run.summary["violation_bus_intervals"]                        # doctest: +SKIP
 0
 
-The four folders of the repository are one import package: `cosim.models` (what is true whoever decides), `cosim` (time and
-talk), `cosim.agents` (who decides) and `cosim.experiments` (what we ask of it). See docs/adr/0001-one-import-package.md.
+The four folders of the repository are one import package: `cosim.models` (what is true whoever decides),
+`cosim` (time and talk), `cosim.agents` (who decides) and `cosim.experiments` (what we ask of it). See
+docs/adr/0001-one-import-package.md.
 """
 
 import importlib
@@ -29,7 +30,7 @@ _PUBLIC = {
 class _OnlyTheHouse(MetaPathFinder):
     """Refuse `cosim.tests`, `cosim.cosim` and the like, which a bare checkout would otherwise offer."""
 
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:  # noqa: ARG002, the finder protocol
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:  # noqa: ARG002, as finders are called
         """Raise for a name below `cosim` that is neither a room nor a file of this folder."""
         parent, _, name = fullname.rpartition(".")
         if parent == __name__ and name not in _ROOMS and not (Path(__file__).parent / f"{name}.py").exists():

@@ -1,4 +1,4 @@
-"""What nature brings and what forecasters expect of it: the only place that holds the true series of a run."""
+"""What nature brings and what forecasters expect of it: only this file holds the true series of a run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -78,7 +78,12 @@ class Almanac:
         demand = self.demand.window(index - back, back + 1)
         arriving, hours_left = self.sessions.exogenous(index)
         exogenous = self._exogenous(
-            demand, self.generation.window(index, 1)[:, 0], self.heat_pump.window(index, 1)[:, 0], arriving, hours_left, interval
+            demand,
+            self.generation.window(index, 1)[:, 0],
+            self.heat_pump.window(index, 1)[:, 0],
+            arriving,
+            hours_left,
+            interval,
         )
         return exogenous, self.passive.at(self.passive.demand.window(index, 1)[:, 0])
 
@@ -91,21 +96,23 @@ class Almanac:
         hours_left: np.ndarray,
         interval: Interval,
     ) -> Exogenous:
-        """Compose an interval from demand over the permitted delay (n, delay), its last column being the interval."""
+        """Compose an interval from demand over the permitted delay (n, delay), itself the last column."""
         waiting_kw = -self.shiftable_share * demand_kw.sum(axis=1)
         now_kw = demand_kw[:, -1]
         return Exogenous(
             demand_kw=now_kw,
             demand_kvar=now_kw * self.reactive_per_kw,
             available_kw=available_kw,
-            backlog_max_kwh=interval.energy_kwh(waiting_kw) if self.delay_intervals else np.zeros(len(now_kw)),
+            backlog_max_kwh=interval.energy_kwh(waiting_kw)
+            if self.delay_intervals
+            else np.zeros(len(now_kw)),
             heat_pump_kw=heat_pump_kw,
             ev_arrival_kwh=arriving_kwh,
             ev_hours_left=hours_left,
         )
 
     def outlook(self, now: int, horizon: Horizon) -> Outlook:
-        """Return what is expected of a horizon by forecasts issued at interval `now`, data before it being known."""
+        """Return what forecasts issued at interval `now` expect of a horizon; data before `now` are known."""
         first, count = horizon.first.index, horizon.base_intervals
         ahead = first - now
         total = ahead + count
@@ -142,7 +149,7 @@ class Almanac:
         )
 
     def _waiting(self, demand_kw: np.ndarray, back: int, interval: Interval) -> np.ndarray:
-        """Return the most that may wait after each interval: what arrived within the permitted delay (n, W) kWh."""
+        """Return what may wait after each interval: what arrived within the permitted delay (n, W) kWh."""
         if not self.delay_intervals:
             return np.zeros((len(demand_kw), demand_kw.shape[1] - back))
         arrived = np.cumsum(demand_kw, axis=1)
@@ -182,7 +189,9 @@ class Almanac:
 
     def _noise_of(self, quantity: str, series: SeriesSum, ids: tuple[str, ...]) -> _Noise:
         if quantity not in self._noise:
-            spread, rho = fit_noise(series.days_around(self.intervals_per_day, NOISE_DAYS), self.intervals_per_day)
+            spread, rho = fit_noise(
+                series.days_around(self.intervals_per_day, NOISE_DAYS), self.intervals_per_day
+            )
             normals = self.chance.innovations(ids, f"forecast-{quantity}", self.intervals_per_day)
             self._noise[quantity] = _Noise(spread, rho, normals)
         return self._noise[quantity]
@@ -190,5 +199,6 @@ class Almanac:
 
 def _faults(result: object, shape: tuple[int, int]) -> list[str]:
     if not isinstance(result, np.ndarray) or result.shape != shape or result.dtype.kind != "f":
-        return [f"forecast returned {type(result).__name__} of shape {np.shape(result)}; floats {shape} are needed"]
+        found = getattr(result, "shape", type(result).__name__)
+        return [f"forecast returned {found}; an array of floats {shape} is needed"]
     return [] if np.isfinite(result).all() else ["forecast returned NaN or infinity"]

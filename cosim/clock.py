@@ -13,12 +13,15 @@ from cosim.world import World
 
 
 class Clock:
-    """Runs a world from where its state stands to the end; `after_tick(now)` may ask it to stop by returning False.
+    """Runs a world from where its state stands to the end; `after_tick(now)` stops it by returning False.
 
-    Second 0 of the SimPy environment is the start of interval 0; gates of the first intervals close before it.
+    Second 0 of the SimPy environment is the start of interval 0; gates of the first intervals close before
+    it.
     """
 
-    def __init__(self, world: World, journal: Journal | None, after_tick: Callable[[int], bool] = lambda _: True) -> None:
+    def __init__(
+        self, world: World, journal: Journal | None, after_tick: Callable[[int], bool] = lambda _: True
+    ) -> None:
         self._world = world
         self._journal = journal
         self._after_tick = after_tick

@@ -1,4 +1,7 @@
-"""What really happened: deliver, check by AC, settle, check the books, tell, learn. The second half of the protocol."""
+"""What really happened: deliver, check by AC, settle, check the books, tell, learn.
+
+The second half of the protocol.
+"""
 
 from typing import Any
 
@@ -30,9 +33,13 @@ def metered(setting: Setting, state: RunState, interval: Interval) -> Talk:
     exogenous, passive = yield Ask("forecaster", "actual", (interval,))
     commitment = _commitment(setting, held, interval)
     with section("power_flow"):
-        share, result, passive = _delivered(setting, state.devices, held, exogenous, passive, interval, commitment)
+        share, result, passive = _delivered(
+            setting, state.devices, held, exogenous, passive, interval, commitment
+        )
     if share < 1.0:
-        yield Ask("recorder", "note", (interval.index, "operator", "diverged", f"only {share:.0%} could be carried"))
+        yield Ask(
+            "recorder", "note", (interval.index, "operator", "diverged", f"only {share:.0%} could be carried")
+        )
     check_interval(setting, state.devices, exogenous, passive, result, interval)
     metered_wh = whole_wh(result.delivery.net_kw, interval)
     money = _balances(setting, result)
@@ -92,7 +99,12 @@ def _balances(setting: Setting, result: StepResult) -> np.ndarray:
 
 
 def _outcome(
-    setting: Setting, held: Pending, metered_wh: np.ndarray, money: np.ndarray, commitment: Commitment, interval: Interval
+    setting: Setting,
+    held: Pending,
+    metered_wh: np.ndarray,
+    money: np.ndarray,
+    commitment: Commitment,
+    interval: Interval,
 ) -> Outcome:
     return Outcome(
         ids=setting.ids,

@@ -1,7 +1,8 @@
-"""Plain data to bytes and back: the only form in which state, results and messages are kept. No pickle, no code.
+"""Plain data to bytes and back: the only form in which state and results are kept. No pickle, no code.
 
-Plain data are None, bool, int, float, str, lists, string-keyed dicts and numpy arrays of numbers or booleans. The layout is a
-JSON header (arrays replaced by their place) followed by the arrays' little-endian bytes, so equal values give equal bytes.
+Plain data are None, bool, int, float, str, lists, string-keyed dicts and numpy arrays of numbers or booleans.
+The layout is a JSON header (arrays replaced by their place) followed by the arrays' little-endian bytes, so
+equal values give equal bytes.
 """
 
 import json

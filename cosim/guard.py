@@ -32,11 +32,11 @@ class Guard:
         agent: str,
         interval: int,
     ) -> T:
-        """Return the plug-in's result if it keeps the contract, else the fallback's, with an event saying why."""
+        """Return the plug-in's result if it keeps the contract, else the fallback's, with an event."""
         try:
             result = function()
             wrong = faults(result)
-        except Exception as error:  # noqa: BLE001, whatever a plug-in raises is its own fault and must not end the run
+        except Exception as error:  # noqa: BLE001, whatever a plug-in raises must not end the run
             self.note(interval, agent, "plugin_raised", f"{type(error).__name__}: {error}")
             return fallback()
         if wrong:

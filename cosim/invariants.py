@@ -56,17 +56,23 @@ def _check_devices(
     gap = energy_residual_kwh(portfolio, before, after, result.delivery, exogenous, interval)
     if not float(np.max(gap, initial=0.0)) < DEVICE_TOLERANCE_KWH:
         who = setting.ids[int(np.argmax(gap))]
-        raise SimulationError(f"{where}: energy of the devices of {who} is out by {float(np.max(gap)):.3g} kWh")
+        raise SimulationError(
+            f"{where}: energy of the devices of {who} is out by {float(np.max(gap)):.3g} kWh"
+        )
     battery = portfolio.battery
     outside = (after.soc_kwh < battery.soc_min_kwh - DEVICE_TOLERANCE_KWH) | (
         after.soc_kwh > battery.soc_max_kwh + DEVICE_TOLERANCE_KWH
     )
     if outside.any():
-        raise SimulationError(f"{where}: state of charge of {setting.ids[int(outside.argmax())]} is outside its bounds")
+        raise SimulationError(
+            f"{where}: state of charge of {setting.ids[int(outside.argmax())]} is outside its bounds"
+        )
 
 
-def energy_residual_wh(passive: PassiveLoad, result: StepResult, grid: GridState, interval: Interval) -> float:
-    """Return what is missing between device energies, passive load, losses and the slack's own reading (Wh)."""
+def energy_residual_wh(
+    passive: PassiveLoad, result: StepResult, grid: GridState, interval: Interval
+) -> float:
+    """Return what is missing between device energies, passive load, losses and the slack's reading (Wh)."""
     delivery = result.delivery
     devices = (
         delivery.demand_kw,
@@ -76,11 +82,15 @@ def energy_residual_wh(passive: PassiveLoad, result: StepResult, grid: GridState
         delivery.battery_kw,
         delivery.generation_kw,
     )
-    injected_kw = float(sum(column.sum() for column in devices)) + float(passive.p_kw.sum()) + grid.unsupplied_kw
+    injected_kw = (
+        float(sum(column.sum() for column in devices)) + float(passive.p_kw.sum()) + grid.unsupplied_kw
+    )
     return abs(interval.energy_kwh(injected_kw + grid.slack_kw - grid.loss_kw)) * WH_PER_KWH
 
 
-def _check_energy(passive: PassiveLoad, result: StepResult, grid: GridState, interval: Interval, where: str) -> None:
+def _check_energy(
+    passive: PassiveLoad, result: StepResult, grid: GridState, interval: Interval, where: str
+) -> None:
     gap = energy_residual_wh(passive, result, grid, interval)
     if not gap < ENERGY_TOLERANCE_WH:
         raise SimulationError(f"{where}: meters, losses and slack do not add up, {gap:.3f} Wh are missing")
@@ -91,7 +101,8 @@ def _check_engines(
 ) -> None:
     community, delivery = setting.community, result.delivery
     other = setting.twin.solve(
-        community.at_buses(delivery.net_kw) + passive.p_kw, community.at_buses(delivery.q_kvar) + passive.q_kvar
+        community.at_buses(delivery.net_kw) + passive.p_kw,
+        community.at_buses(delivery.q_kvar) + passive.q_kvar,
     )
     if isinstance(other, Diverged):
         raise SimulationError(f"{where}: the searching power flow diverges where the other one solves")

@@ -2,12 +2,12 @@
 
 ::
 
-    manifest.json     resolved scenario, seed, versions; the result hash once the run has ended
-    journal.sqlite    results, events and the complete state of a tick in ONE transaction; the list of sealed table parts
+    manifest.json     resolved scenario, seed, versions; the result hash once the run has ended journal.sqlite
+    results, events and the complete state of a tick in ONE transaction; a list of sealed parts
     tables/*.parquet  per-agent tables, a part per day, written beside and renamed
 
-Rows of a day stay in the journal until its parts are sealed; a crash between the rename and the transaction that lists a
-part leaves a file that nobody reads and that the resumed run replaces.
+Rows of a day stay in the journal until its parts are sealed; a crash between the rename and the transaction
+that lists a part leaves a file that nobody reads and that the resumed run replaces.
 """
 
 import hashlib
@@ -28,7 +28,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS state (tick INTEGER PRIMARY KEY, digest BLOB NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS pending (interval INTEGER NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL,
                                     PRIMARY KEY (interval, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS parts (name TEXT NOT NULL, day INTEGER NOT NULL, file TEXT NOT NULL, PRIMARY KEY (name, day));
+CREATE TABLE IF NOT EXISTS parts (name TEXT NOT NULL, day INTEGER NOT NULL, file TEXT NOT NULL,
+                                  PRIMARY KEY (name, day));
 """
 
 
@@ -43,7 +44,9 @@ class Journal:
     def create(cls, folder: Path, manifest: dict[str, Any]) -> "Journal":
         """Begin a run in a new or empty folder."""
         if (folder / "manifest.json").exists():
-            raise StorageError(f"{folder} already holds a run; resume it with `cosim resume {folder}` or choose another")
+            raise StorageError(
+                f"{folder} already holds a run; resume it with `cosim resume {folder}` or choose another"
+            )
         (folder / "tables").mkdir(parents=True, exist_ok=True)
         write_json(folder / "manifest.json", {"format": FORMAT, **manifest})
         return cls(folder, _connect(folder))
@@ -55,7 +58,9 @@ class Journal:
             raise StorageError(f"{folder} holds no run: journal.sqlite is missing")
         return cls(folder, _connect(folder))
 
-    def commit(self, tick: int, state: dict[str, Any], results: dict[str, dict[str, Any]], interval: int) -> None:
+    def commit(
+        self, tick: int, state: dict[str, Any], results: dict[str, dict[str, Any]], interval: int
+    ) -> None:
         """Write the state after a tick and the result tables of the interval it settled, all or nothing."""
         with section("journal"):
             body = encode(state)
@@ -81,7 +86,9 @@ class Journal:
 
     def pending(self, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield (interval, columns) of the results not yet sealed into parts, in order of time."""
-        rows = self._db.execute("SELECT interval, body FROM pending WHERE name = ? ORDER BY interval", (name,))
+        rows = self._db.execute(
+            "SELECT interval, body FROM pending WHERE name = ? ORDER BY interval", (name,)
+        )
         for interval, body in rows:
             yield interval, decode(body)
 
@@ -94,7 +101,8 @@ class Journal:
         with section("journal"), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
-                "INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", [(name, day, file) for name, file in files.items()]
+                "INSERT OR REPLACE INTO parts VALUES (?, ?, ?)",
+                [(name, day, file) for name, file in files.items()],
             )
             self._db.execute("DELETE FROM pending WHERE interval BETWEEN ? AND ?", (first, last))
 
@@ -137,7 +145,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise StorageError(f"{path} is damaged: {error}") from error
     if manifest.get("format") != FORMAT:
-        raise StorageError(f"{path} is of format {manifest.get('format')}, this version reads format {FORMAT}")
+        raise StorageError(
+            f"{path} is of format {manifest.get('format')}, this version reads format {FORMAT}"
+        )
     return manifest
 
 

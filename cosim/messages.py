@@ -1,7 +1,9 @@
-"""Every letter that exists. Letters about many prosumers are columns, row i being prosumer i of the population.
+"""Every letter that exists.
 
-A letter names its sender and its recipient; the post carries it and remembers what the recipient has thereby learnt.
-Energy is in Wh and power in kW by the law of `cosim.models`.
+Letters about many prosumers are columns, row i being prosumer i of the population.
+
+A letter names its sender and its recipient; the post carries it and remembers what the recipient has thereby
+learnt. Energy is in Wh and power in kW by the law of `cosim.models`.
 """
 
 from dataclasses import dataclass, fields
@@ -75,7 +77,7 @@ class OrderBatch(Letter):
 
 @dataclass(frozen=True, slots=True)
 class Fills(Letter):
-    """What was traded, told to each prosumer about itself: signed position (Wh, sold positive); the price is public."""
+    """What each prosumer has traded: its signed position (Wh, sold positive); the price is public."""
 
     sender = MARKETPLACE
     recipient = PROSUMERS
@@ -104,7 +106,7 @@ class NominationCopy(Letter):
 
 @dataclass(frozen=True, slots=True)
 class Cancellation(Letter):
-    """Energy (Wh) that each connection point can no longer sell or buy after tightening; fills beyond it are void."""
+    """The energy (Wh) each connection point may still sell or buy after tightening; the rest is void."""
 
     sender = OPERATOR
     recipient = MARKETPLACE

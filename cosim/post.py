@@ -13,9 +13,9 @@ L = TypeVar("L", bound=Letter)
 class Post:
     """Carries letters within the interval that they are about.
 
-    `counts` says how many letters of each kind were carried. `knowledge` holds, for each actor, the topics it has ever
-    received and the interval in which it first did; what is not listed there, the actor cannot know. With `keep=True`
-    the letters themselves are kept in `archive` for transcripts.
+    `counts` says how many letters of each kind were carried. `knowledge` holds, for each actor, the topics it
+    has ever received and the interval in which it first did; what is not listed there, the actor cannot know.
+    With `keep=True` the letters themselves are kept in `archive` for transcripts.
     """
 
     def __init__(self, *, keep: bool = False) -> None:

@@ -1,10 +1,11 @@
 """Who speaks when, within one interval. This file reads like the order of events and knows no strategy.
 
-A generator yields `Ask` (a role decides), `Send` (a letter goes through the post; what arrives comes back) and `Gate`
-(simulated time passes). Whoever drives it answers: the clock with plug-ins, an environment with actions.
+A generator yields `Ask` (a role decides), `Send` (a letter goes through the post; what arrives comes back)
+and `Gate` (simulated time passes). Whoever drives it answers: the clock with plug-ins, an environment with
+actions.
 
-At tick k, the moment at which interval k begins, interval k-1 is metered and settled, and the gate closes for interval
-k + gate_lead: what is decided then rests on data up to k-1 only.
+At tick k, the moment at which interval k begins, interval k-1 is metered and settled, and the gate closes for
+interval k + gate_lead: what is decided then rests on data up to k-1 only.
 """
 
 from collections.abc import Generator
@@ -54,7 +55,9 @@ def decided(setting: Setting, state: RunState, now: int, interval: Interval) -> 
     request = None
     if setting.envelopes:
         request = yield from _requested(view)
-        grant = yield Ask("operator", "grant", (GrantView(interval, request, outlook.passive.p_kw, outlook.passive.q_kvar),))
+        grant = yield Ask(
+            "operator", "grant", (GrantView(interval, request, outlook.passive.p_kw, outlook.passive.q_kvar),)
+        )
         grant = yield Send(grant)
         view = replace(view, envelopes=grant.envelopes)
     trades, price = Trades.empty(), None
@@ -65,7 +68,7 @@ def decided(setting: Setting, state: RunState, now: int, interval: Interval) -> 
 
 
 def _view(setting: Setting, state: RunState, interval: Interval, outlook: Outlook) -> ProsumersView:
-    """Compose what prosumers see: their devices as expected at the start of the interval, forecasts, prices."""
+    """Compose what prosumers see: their devices as expected when the interval begins, forecasts, prices."""
     portfolio, devices = setting.community.portfolio, state.devices
     for index, exogenous in enumerate(outlook.bridge, start=interval.index - len(outlook.bridge)):
         if index < 0:
@@ -112,7 +115,9 @@ def _requested(view: ProsumersView) -> Generator[Ask | Send | Gate, Any, RoomReq
     return arrived
 
 
-def _traded(setting: Setting, view: ProsumersView) -> Generator[Ask | Send | Gate, Any, tuple[Trades, float | None]]:
+def _traded(
+    setting: Setting, view: ProsumersView
+) -> Generator[Ask | Send | Gate, Any, tuple[Trades, float | None]]:
     """Collect orders until the gate closes, then clear."""
     orders = yield Ask("prosumers", "bid", (view,))
     batch = yield Send(OrderBatch(view.interval.index, orders=orders))
@@ -122,7 +127,9 @@ def _traded(setting: Setting, view: ProsumersView) -> Generator[Ask | Send | Gat
         limit = yield Send(limit)
     yield Gate(setting.trade_window_s)
     floor, ceiling = _price_corridor(view)
-    clearing: Clearing = yield Ask("marketplace", "clear", (ClearView(view.interval, batch, limit, floor, ceiling),))
+    clearing: Clearing = yield Ask(
+        "marketplace", "clear", (ClearView(view.interval, batch, limit, floor, ceiling),)
+    )
     return clearing.trades, clearing.price_eur_per_kwh
 
 
@@ -218,7 +225,7 @@ def _planned(
 def _nominated(
     setting: Setting, view: ProsumersView, outlook: Outlook, decisions: Decisions | None = None
 ) -> Generator[Ask | Send | Gate, Any, _Plan]:
-    """Let prosumers decide set-points (or hold them to given ones), and check the net power that follows by AC."""
+    """Let prosumers decide set-points (or hold them to given ones); check what follows by AC."""
     set_points = decisions.set_points if decisions else (yield Ask("prosumers", "dispatch", (view,)))
     yield Gate(setting.nomination_window_s)
     held = Decisions(set_points, view.envelopes)

@@ -1,8 +1,9 @@
 """One seed -> an independent stream of chance for every stable id, purpose and interval.
 
-Streams are counter-based (Philox 4x64-10, Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): a draw is a
-function of (seed, id, purpose, index), so nothing has to be saved for a resume, one more agent changes nobody else's luck,
-and a whole cohort draws in one array operation exactly what each prosumer alone would have drawn.
+Streams are counter-based (Philox 4x64-10, Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"):
+a draw is a function of (seed, id, purpose, index), so nothing has to be saved for a resume, one more agent
+changes nobody else's luck, and a whole cohort draws in one array operation exactly what each prosumer alone
+would have drawn.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Typed tables out: the results of each interval as columns, a Parquet part per day, and the running result hash."""
+"""Typed tables out: each interval's results as columns, a Parquet part per day, the running result hash."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ EMPTY_DIGEST = b"\0" * 32
 def chained_digest(previous: bytes, interval: int, tables: Tables) -> bytes:
     """Return SHA-256 over the previous digest and the canonical bytes of an interval's tables.
 
-    Tables and columns go in by name, arrays as little-endian float64 or int64, strings as UTF-8; rows are in the order of
-    stable ids already. A chain needs no hash state in the checkpoint: the digest is the state.
+    Tables and columns go in by name, arrays as little-endian float64 or int64, strings as UTF-8; rows are in
+    the order of stable ids already. A chain needs no hash state in the checkpoint: the digest is the state.
     """
     digest = hashlib.sha256(previous)
     digest.update(str(interval).encode())
@@ -48,7 +48,7 @@ class Recorder:
         self._per_day = intervals_per_day
 
     def seal_through(self, interval: int, *, final: bool) -> None:
-        """Seal the day that ends with this interval; with `final` also a day cut short by the end of the run."""
+        """Seal the day that ends with this interval; with `final` also one that the run's end cut short."""
         if (interval + 1) % self._per_day and not final:
             return
         day = interval // self._per_day
@@ -66,7 +66,9 @@ def stack(rows: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
     if not rows:
         return {}
     lengths = [len(next(iter(columns.values()))) for _, columns in rows]
-    joined: dict[str, Any] = {"interval": np.repeat([interval for interval, _ in rows], lengths).astype(np.int64)}
+    joined: dict[str, Any] = {
+        "interval": np.repeat([interval for interval, _ in rows], lengths).astype(np.int64)
+    }
     for name in rows[0][1]:
         parts = [columns[name] for _, columns in rows]
         if isinstance(parts[0], list):
@@ -77,7 +79,7 @@ def stack(rows: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
 
 
 def write_parquet(path: Path, columns: dict[str, Any]) -> None:
-    """Write columns to a Parquet file, whole or not at all; a table without rows writes an empty file of its columns."""
+    """Write columns to a Parquet file, whole or not at all; a table without rows makes an empty file."""
     import duckdb
     import pandas as pd
 
@@ -87,5 +89,5 @@ def write_parquet(path: Path, columns: dict[str, Any]) -> None:
         db.execute("SET threads = 1")
         db.register("rows", frame)
         target = str(beside).replace("'", "''")
-        db.execute(f"COPY rows TO '{target}' (FORMAT parquet, COMPRESSION zstd)")  # noqa: S608, a path cannot be a parameter here
+        db.execute(f"COPY rows TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
     beside.replace(path)

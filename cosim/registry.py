@@ -27,7 +27,7 @@ class Registry:
         return sorted({*self.built_in, *(point.name for point in entry_points(group=self.entry_point_group))})
 
     def load(self, name: str, *, file: str = "command line", key: str = "") -> Any:
-        """Return the plug-in of that name; BadInputError says what is known, or how to allow a dotted path."""
+        """Return the plug-in of a name; BadInputError says what is known, or how to allow a dotted path."""
         if name in self.built_in:
             return _attribute(*self.built_in[name].split(":"), file, key or self.kind)
         for point in entry_points(group=self.entry_point_group, name=name):
@@ -59,13 +59,15 @@ def allow_plugins(names: Iterable[str], folder: Path) -> dict[str, Path | None]:
 
 def _allow(name: str, folder: Path) -> Path | None:
     if not name.isidentifier():
-        raise BadInputError.one("command line", "--allow-plugin", repr(name), "allowed is the name of a module")
+        raise BadInputError.one(
+            "command line", "--allow-plugin", repr(name), "allowed is the name of a module"
+        )
     module = sys.modules.get(name) or _installed(name) or _beside(name, folder)
     return Path(module.__file__) if module.__file__ else None
 
 
 def _installed(name: str) -> ModuleType | None:
-    """Import a module that an installed distribution provides; the working directory does not count as installed."""
+    """Import a module that an installed distribution provides; the working directory does not count."""
     found = importlib.util.find_spec(name)
     if found is None or found.origin is None:
         return None
@@ -82,7 +84,9 @@ def _beside(name: str, folder: Path) -> ModuleType:
         if path.is_file():
             return _load_file(name, path)
     looked = " or ".join(str(path) for path in candidates)
-    raise BadInputError.one("command line", "--allow-plugin", name, f"neither installed nor found as {looked}")
+    raise BadInputError.one(
+        "command line", "--allow-plugin", name, f"neither installed nor found as {looked}"
+    )
 
 
 def _load_file(name: str, path: Path) -> ModuleType:

@@ -1,4 +1,4 @@
-"""What holds throughout a run: who stands where, what is given from outside, and which steps of the protocol are on."""
+"""What holds throughout a run: who stands where, what comes from outside, which steps are on."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,16 +7,16 @@ import numpy as np
 
 from cosim.models.devices.columns import Exogenous
 from cosim.models.devices.corridors import ExogenousWindow
+from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Limits
 from cosim.models.market.tariff import PriceSeries, Tariff
-from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.step import Community, PassiveLoad
 from cosim.models.time import Horizon, Interval
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What is expected of a window, by forecasts issued at one moment; columns (n, W) over its base intervals.
+    """What forecasts issued at one moment expect of a window; columns (n, W) over its base intervals.
 
     `bridge` are the intervals between that moment and the window, which are decided but not over.
     """
@@ -44,9 +44,10 @@ class Nature(Protocol):
 class Setting:
     """The unchanging facts of one run.
 
-    `gate_lead` is how many intervals before its interval the gate closes. `market`, `envelopes` and `rescue` (tighten and
-    curtail) switch steps of the protocol; the power-flow checks are always on. `truth` decides what is feasible, `twin` is
-    the engine that operators search with; they are compared on every settled interval.
+    `gate_lead` is how many intervals before its interval the gate closes. `market`, `envelopes` and `rescue`
+    (tighten and curtail) switch steps of the protocol; the power-flow checks are always on. `truth` decides
+    what is feasible, `twin` is the engine that operators search with; they are compared on every settled
+    interval.
     """
 
     ids: tuple[str, ...]

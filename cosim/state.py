@@ -1,6 +1,7 @@
 """The complete state of a run between two ticks, as plain data: what a resume needs and nothing else.
 
-Chance needs no state (see randomness.py), forecasts are functions of what is past, and solver objects are rebuilt.
+Chance needs no state (see randomness.py), forecasts are functions of what is past, and solver objects are
+rebuilt.
 """
 
 from dataclasses import dataclass, field, fields
@@ -18,7 +19,8 @@ from cosim.recorder import EMPTY_DIGEST
 class Pending:
     """What has been decided for an interval that is not over yet.
 
-    `nominated_kw` (n,) is the plan that passed the check. `plan` holds figures about how it came about, for the record.
+    `nominated_kw` (n,) is the plan that passed the check. `plan` holds figures about how it came about, for
+    the record.
     """
 
     set_points: SetPoints
@@ -57,7 +59,7 @@ class Pending:
 
 @dataclass
 class RunState:
-    """Where a run stands: the next tick, the devices as of the last metered interval, what is pending, the result so far."""
+    """Where a run stands: next tick, devices as last metered, what is pending, the result so far."""
 
     tick: int
     devices: DeviceState

@@ -9,7 +9,7 @@ from cosim.messages import Letter
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A role must decide: what it is asked (a method of the role), and all that it is shown (its arguments)."""
+    """A role must decide: what it is asked (a method of the role), all that it is shown (its arguments)."""
 
     role: str
     what: str

@@ -1,7 +1,9 @@
-"""What each role is shown when it is asked: values, never the world. Columns for a cohort, plain numbers for one prosumer.
+"""What each role is shown when it is asked: values, never the world.
 
-A view holds what its reader knows by itself (a prosumer's devices and forecasts, the operator's grid) and letters that have
-reached it; nothing else.
+Columns for a cohort, plain numbers for one prosumer.
+
+A view holds what its reader knows by itself (a prosumer's devices and forecasts, the operator's grid) and
+letters that have reached it; nothing else.
 """
 
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -10,8 +12,8 @@ from typing import Any, Self
 import numpy as np
 
 from cosim.messages import Nomination, OrderBatch, RoomRequest, VolumeLimit
-from cosim.models.devices.corridor import Corridor
 from cosim.models.devices.columns import DeviceState, Exogenous
+from cosim.models.devices.corridor import Corridor
 from cosim.models.devices.limits import PowerRange
 from cosim.models.devices.portfolio import Portfolio
 from cosim.models.envelope import Envelope, Envelopes
@@ -23,11 +25,12 @@ from cosim.models.time import Horizon, Interval
 class ProsumersView:
     """What a cohort of prosumers sees: row i of every column is prosumer `ids[i]`; H steps of the horizon.
 
-    The devices' state is the expected one at the start of the interval: the gate closes before it begins. `fixed_kw` is
-    demand that cannot wait (n, H), `available_kw` PV and wind that could be fed in (n, H); both are forecasts, as is
-    `expected`, the same for the first interval alone. `envelopes` hold for the interval, `connection_kw` always.
-    `position_kw` is what has been traded so far (sold positive). A market buyer pays price + fee + network charge, a
-    seller gets price - fee; `last_price_eur_per_kwh` is the latest public market price, None before the first.
+    The devices' state is the expected one at the start of the interval: the gate closes before it begins.
+    `fixed_kw` is demand that cannot wait (n, H), `available_kw` PV and wind that could be fed in (n, H); both
+    are forecasts, as is `expected`, the same for the first interval alone. `envelopes` hold for the interval,
+    `connection_kw` always. `position_kw` is what has been traded so far (sold positive). A market buyer pays
+    price + fee + network charge, a seller gets price - fee; `last_price_eur_per_kwh` is the latest public
+    market price, None before the first.
     """
 
     ids: tuple[str, ...]
@@ -74,20 +77,34 @@ _COLUMNAR = (
 
 
 def take_rows(value: Any, rows: np.ndarray, count: int) -> Any:
-    """Return some rows of an array, or of every column of a (nested) dataclass, whose first axis has `count` rows."""
+    """Return some rows of an array or of a (nested) dataclass's columns, where the first axis has `count`."""
     if isinstance(value, np.ndarray):
         return value[rows] if value.ndim and value.shape[0] == count else value
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: take_rows(getattr(value, f.name), rows, count) for f in fields(value) if f.init})
+        return replace(
+            value, **{f.name: take_rows(getattr(value, f.name), rows, count) for f in fields(value) if f.init}
+        )
     return value
 
 
 @dataclass(frozen=True, slots=True)
-class ProsumerView:
-    """What one prosumer sees: plain numbers, and tuples over the steps of its horizon (the first step is the interval).
+class Flexible:
+    """A demand that can wait: least and most energy consumed by the end of each step (kWh), and the power limit (kW).
 
-    Power is in kW, positive into the grid, so `demand_kw` is negative. `natural_net_kw` is the net power if nothing is
-    decided: demand served, cars charged on arrival, battery idle, everything generated fed in.
+    All positive numbers; a plan that keeps the cumulative energy between the two is one that the devices can follow.
+    """
+
+    min_kwh: tuple[float, ...]
+    max_kwh: tuple[float, ...]
+    power_kw: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProsumerView:
+    """What one prosumer sees: plain numbers, and tuples over the steps of its horizon (first: the interval).
+
+    Power is in kW, positive into the grid, so `demand_kw` is negative. `natural_net_kw` is the net power if
+    nothing is decided: demand served, cars charged on arrival, battery idle, everything generated fed in.
     """
 
     id: str
@@ -108,9 +125,9 @@ class ProsumerView:
     charge_efficiency: float
     discharge_efficiency: float
     wear_eur_per_kwh: float
-    ev_kw: float
-    ev_must_kwh: float
-    ev_want_kwh: float
+    ev: Flexible
+    shiftable: Flexible
+    heat_pump: Flexible
     firm_kw: float
     lower_kw: float
     upper_kw: float
@@ -126,7 +143,7 @@ class ProsumerView:
 
 @dataclass(frozen=True, slots=True)
 class GrantView:
-    """What the operator sees when it hands out envelopes: requests that reached it, and its own passive-load forecast."""
+    """What the operator sees when it grants: requests that reached it, its own passive-load forecast."""
 
     interval: Interval
     request: RoomRequest
@@ -136,7 +153,7 @@ class GrantView:
 
 @dataclass(frozen=True, slots=True)
 class PlanView:
-    """What the operator sees when it checks a plan: nominations, its promises, and its own passive-load forecast."""
+    """What the operator sees when a plan fails: nominations, its promises, its own passive-load forecast."""
 
     interval: Interval
     nomination: Nomination
@@ -149,7 +166,7 @@ class PlanView:
 
 @dataclass(frozen=True, slots=True)
 class ClearView:
-    """What the marketplace sees: orders that reached it, the operator's countersigned volumes, and the price corridor."""
+    """What the marketplace sees: orders that reached it, the countersigned volumes, the price corridor."""
 
     interval: Interval
     batch: OrderBatch
@@ -160,7 +177,7 @@ class ClearView:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a cohort learns after settlement: its own rows, the public price, and the retail prices around it."""
+    """What a cohort learns after settlement: its own rows, the public price, retail prices around it."""
 
     ids: tuple[str, ...]
     interval: Interval
@@ -173,7 +190,7 @@ class Outcome:
 
     @property
     def price_share(self) -> float | None:
-        """Where the market price lay between the floor (0) and the ceiling (1) of retail; None without a price."""
+        """Where the market price lay between the retail floor (0) and ceiling (1); None without a price."""
         room = self.ceiling_eur_per_kwh - self.floor_eur_per_kwh
         if self.price_eur_per_kwh is None or room <= 0:
             return None
@@ -188,3 +205,18 @@ class Outcome:
             metered_wh=self.metered_wh[rows],
             money=self.money[rows],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ProsumerOutcome:
+    """What one prosumer learns: its own energies (sold positive), money gained, and the public price.
+
+    `price_share` says where that price lay between the feed-in price (0) and the supplier's energy price (1).
+    """
+
+    interval: Interval
+    position_kwh: float
+    metered_kwh: float
+    money_eur: float
+    price_eur_per_kwh: float | None
+    price_share: float | None

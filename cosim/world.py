@@ -1,4 +1,4 @@
-"""The world: population, operator, marketplace, post and state in one place; answers what the protocol asks."""
+"""The world: population, operator, marketplace, post and state; answers what the protocol asks."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,7 +15,12 @@ from cosim.setting import Nature, Setting
 from cosim.state import RunState
 from cosim.talk import Ask
 
-_SECTIONS = {"prosumers": "strategies", "forecaster": "forecasts", "operator": "envelopes", "marketplace": "market"}
+_SECTIONS = {
+    "prosumers": "strategies",
+    "forecaster": "forecasts",
+    "operator": "envelopes",
+    "marketplace": "market",
+}
 
 
 class Role(Protocol):
@@ -62,13 +67,15 @@ class Recording:
 
 
 class World(mesa.Model):
-    """The Mesa model of a run. Its clock calls `step` once for every settled interval; nothing else ever does.
+    """The Mesa model of a run. Its clock calls `step` once a settled interval; nothing else ever does.
 
-    Handles of all actors are in `agents`; their properties are windows onto the columns of the last settled interval,
-    so `world.agents.select(lambda a: a.row >= 0).agg("net_kw", sum)` works as Mesa users expect.
+    Handles of all actors are in `agents`; their properties are windows onto the columns of the last settled
+    interval, so `world.agents.select(lambda a: a.row >= 0).agg("net_kw", sum)` works as Mesa users expect.
     """
 
-    def __init__(self, setting: Setting, state: RunState, cast: Cast, post: Post, guard: Guard, seed: int) -> None:
+    def __init__(
+        self, setting: Setting, state: RunState, cast: Cast, post: Post, guard: Guard, seed: int
+    ) -> None:
         super().__init__(rng=seed)
         self.setting = setting
         self.state = state
@@ -76,6 +83,7 @@ class World(mesa.Model):
         self.post = post
         self.guard = guard
         self.latest: Tables = {}
+
     def step(self) -> None:
         """Take note that an interval has been settled; Mesa counts the steps."""
         self.latest = self.cast.recorder.tables
@@ -90,7 +98,7 @@ class World(mesa.Model):
         return self.post.carry(letter)
 
     def settled(self) -> Tables:
-        """Return the tables of the interval just settled, its events among them, and move the result hash on."""
+        """Return the tables of the interval just settled, events among them, and move the result hash on."""
         tables = dict(self.cast.recorder.tables)
         tables["events"] = _event_columns(self.guard.take())
         interval = self.state.tick - 2

@@ -202,6 +202,11 @@ def _finish(world: World, journal: Journal, watch: Stopwatch, began: float) -> N
     write_json(journal.folder / "manifest.json", {"format": 1, **kept, "result_sha256": summary["result_sha256"]})
 
 
+def add_to_summary(folder: Path, more: dict[str, Any]) -> None:
+    """Add figures to the summary of a finished run."""
+    write_json(folder / "summary.json", {**Run(folder).summary, **more})
+
+
 def manifest(build: Build, request: Request, world: World) -> dict[str, Any]:
     """Return what a resume and a reader need to know of a run."""
     return {

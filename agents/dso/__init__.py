@@ -1,0 +1,1 @@
+"""The distribution system operator: envelopes, plans, curtailment."""

@@ -11,11 +11,12 @@ NEGLIGIBLE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Corners:
-    """Corners as patterns (k, n), True where the upper edge counts; `above` (m,) and `below` (m,) name each row's worst.
+    """Corners as patterns (k, n), True at an upper edge; `above`, `below` (m,) name each row's worst.
 
-    ``a @ p <= b`` for every p of a box is the same as at the one corner that takes the upper edge where a > 0 and the lower
-    edge elsewhere. In a balanced radial feeder with fixed reactive power all voltage sensitivities are positive, so that the
-    first two patterns, everybody up and everybody down, are all there is; meshes add corners of their own.
+    ``a @ p <= b`` for every p of a box is the same as at the one corner that takes the upper edge where a > 0
+    and the lower edge elsewhere. In a balanced radial feeder with fixed reactive power all voltage
+    sensitivities are positive, so that the first two patterns, everybody up and everybody down, are all there
+    is; meshes add corners of their own.
     """
 
     patterns: np.ndarray

@@ -12,24 +12,34 @@ from cosim.models.step import PassiveLoad
 
 
 class CurtailmentRule(ABC):
-    """Returns net powers (n,) between firm and nominated power that the grid carries, as far as firm power lets it."""
+    """Returns net powers (n,) between firm and nominated that the grid carries, if firm power lets it."""
 
     name: ClassVar[str]
 
     @abstractmethod
     def curtail(
-        self, office: GridOffice, net_kw: np.ndarray, firm_kw: np.ndarray, reactive_kvar: np.ndarray, passive: PassiveLoad
+        self,
+        office: GridOffice,
+        net_kw: np.ndarray,
+        firm_kw: np.ndarray,
+        reactive_kvar: np.ndarray,
+        passive: PassiveLoad,
     ) -> np.ndarray:
         """Return the reduced net powers."""
 
 
 class ProRata(CurtailmentRule):
-    """Everybody keeps the same share of what goes beyond its firm power, in the direction that does the harm."""
+    """Everybody keeps the same share of what goes beyond firm power in the direction that does harm."""
 
     name = "pro_rata"
 
     def curtail(
-        self, office: GridOffice, net_kw: np.ndarray, firm_kw: np.ndarray, reactive_kvar: np.ndarray, passive: PassiveLoad
+        self,
+        office: GridOffice,
+        net_kw: np.ndarray,
+        firm_kw: np.ndarray,
+        reactive_kvar: np.ndarray,
+        passive: PassiveLoad,
     ) -> np.ndarray:
         up, down = np.maximum(net_kw - firm_kw, 0.0), np.minimum(net_kw - firm_kw, 0.0)
         state = office.solve(net_kw, reactive_kvar, passive)
@@ -44,5 +54,7 @@ class ProRata(CurtailmentRule):
             return firm_kw + (share if harm_up else 1.0) * up + (share if harm_down else 1.0) * down
 
         floor = office.breach(office.solve(reduced(0.0), reactive_kvar, passive))
-        share = largest_share(lambda s: office.breach(office.solve(reduced(s), reactive_kvar, passive)) <= floor)
+        share = largest_share(
+            lambda s: office.breach(office.solve(reduced(s), reactive_kvar, passive)) <= floor
+        )
         return reduced(share)

@@ -1,4 +1,7 @@
-"""The operator's desk: its grid, its limits, and what it can compute with them. Policies and rules are handed this."""
+"""The operator's desk: its grid, its limits, and what it can compute with them.
+
+Policies and rules are handed this.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +18,7 @@ from cosim.models.step import Community, PassiveLoad, power_flow
 
 @dataclass(frozen=True, slots=True)
 class SecurityRows:
-    """Linear limits on net powers p (n,): ``lower <= matrix @ p + constant <= upper``, in squared pu and in kW."""
+    """Linear limits on net powers p (n,): ``lower <= matrix @ p + constant <= upper``, squared pu and kW."""
 
     matrix: np.ndarray
     constant: np.ndarray
@@ -27,7 +30,8 @@ class SecurityRows:
 class GridOffice:
     """What an operator computes with: power flow for searching, linear rows, and its own limits.
 
-    `inside_pu` is how far inside the voltage limits promises are made, so that what is promised also holds to the last digit.
+    `inside_pu` is how far inside the voltage limits promises are made, so that what is promised also holds to
+    the last digit.
     """
 
     community: Community
@@ -40,12 +44,14 @@ class GridOffice:
         """Ratings of the connections (n,)."""
         return self.community.portfolio.connection_kw
 
-    def solve(self, net_kw: np.ndarray, reactive_kvar: np.ndarray, passive: PassiveLoad) -> GridState | Diverged:
+    def solve(
+        self, net_kw: np.ndarray, reactive_kvar: np.ndarray, passive: PassiveLoad
+    ) -> GridState | Diverged:
         """Solve AC for net powers (n,)."""
         return power_flow(self.community, self.flow, net_kw, reactive_kvar, passive)
 
     def breach(self, state: GridState | Diverged) -> float:
-        """Return by how much a state breaks limits, pu and parts of ratings added up; 0 when it keeps them all."""
+        """Return by how much a state breaks limits, pu and parts of ratings added up; 0 when it keeps all."""
         if isinstance(state, Diverged):
             return np.inf
         broken = violations(state, self.limits)
@@ -72,7 +78,7 @@ class GridOffice:
         return rows
 
     def rows(self, reactive_kvar: np.ndarray, passive: PassiveLoad) -> SecurityRows:
-        """Return voltage rows (squared pu) and branch rows (kW) for the given reactive power and passive load."""
+        """Return voltage rows (squared pu) and branch rows (kW) at given reactive power and passive load."""
         bus, linear, watched = self.community.bus, self._linear, self._watched
         reactive = self.community.at_buses(reactive_kvar) + passive.q_kvar
         voltage = linear.no_load_vm2 + linear.r @ passive.p_kw + linear.x @ reactive
@@ -88,7 +94,9 @@ class GridOffice:
     def measured(self, state: GridState) -> np.ndarray:
         """Return what a state makes of each row: squared voltage, and signed apparent power by loading."""
         rate = self.flow.feeder.branch_rate_kva[self._rated]
-        apparent = np.sign(state.branch_p_kw[self._rated]) * state.branch_loading_percent[self._rated] / 100 * rate
+        apparent = (
+            np.sign(state.branch_p_kw[self._rated]) * state.branch_loading_percent[self._rated] / 100 * rate
+        )
         return np.concatenate([state.vm_pu[self._watched] ** 2, apparent])
 
     @cached_property

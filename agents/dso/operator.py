@@ -1,6 +1,5 @@
-"""The distribution system operator: grants room, checks plans and deliveries by AC power flow, tightens and curtails."""
+"""The distribution system operator: grants room, and tightens or curtails plans that break limits."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -56,7 +55,9 @@ class Operator:
         reduced = self._reduced(view)
         firm = view.request.firm_kw
         narrow = Envelopes(np.minimum(firm, reduced), np.maximum(firm, reduced))
-        return EnvelopeGrant(view.interval.index, round=view.round + 1, envelopes=narrow.within(view.envelopes))
+        return EnvelopeGrant(
+            view.interval.index, round=view.round + 1, envelopes=narrow.within(view.envelopes)
+        )
 
     def curtail(self, view: PlanView) -> EnvelopeGrant:
         """Return bands that hold everybody to what the rule leaves, in the direction in which it reduced."""
@@ -97,5 +98,3 @@ def _grant_faults(result: Any, office: GridOffice, view: GrantView) -> list[str]
         return [f"{len(result.envelopes)} bands for {count} prosumers"]
     left_out = ~result.envelopes.contains(view.request.firm_kw, 1e-6)
     return [f"the band of row {int(left_out.argmax())} excludes its firm power"] if left_out.any() else []
-
-

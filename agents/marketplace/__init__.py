@@ -1,0 +1,1 @@
+"""The marketplace: admission and clearing."""

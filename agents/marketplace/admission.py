@@ -1,4 +1,7 @@
-"""Admission: what a marketplace may test without knowing devices or grid: format, owner, price band, countersigned volume."""
+"""Admission: what a marketplace may test without knowing devices or grid.
+
+Format, owner, price band, countersigned volume.
+"""
 
 from dataclasses import dataclass
 
@@ -20,7 +23,7 @@ class Admitted:
 
 
 def admit(view: ClearView) -> Admitted:
-    """Refuse orders outside the price band, then cut those beyond the countersigned volume, cheapest claims first.
+    """Refuse orders outside the price band, then cut those beyond the countersigned volume.
 
     Cutting goes by price, best for the market first, so that what is left is what would have traded anyway.
     """

@@ -49,7 +49,7 @@ class Marketplace:
 
 
 def _clearing_faults(result: Any, orders: Orders) -> list[str]:
-    """Say what is wrong with a mechanism's answer: fills beyond orders, or trades that do not add up to the fills."""
+    """Say what is wrong with a mechanism's answer: fills beyond orders, trades that are not the fills."""
     if not isinstance(result, Clearing):
         return [f"clear returned a {type(result).__name__}; a Clearing is needed"]
     if len(result.filled_wh) != len(orders):

@@ -1,0 +1,1 @@
+"""Prosumers: the population, its cohorts, and their strategies."""

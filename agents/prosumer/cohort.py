@@ -1,4 +1,4 @@
-"""Prosumers who share a strategy: the kernel's side of the bidding contract, every call guarded and every result checked."""
+"""Prosumers who share a strategy: the kernel's side of the bidding contract, every call guarded."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import numpy as np
 
 from cosim.agents.prosumer.bidding.passive import Passive
 from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, CohortChance, CohortStrategy, Decision
-from cosim.agents.prosumer.one import one_view
+from cosim.agents.prosumer.one import one_outcome, one_view
 from cosim.encoding import NotPlainError, encode
 from cosim.guard import Guard
 from cosim.models.devices.columns import SetPoints
@@ -27,7 +27,9 @@ _NO_CHANCE = CohortChance(lambda count: np.empty((0, count)))
 class Cohort(ABC):
     """Some rows of the population and the strategy that decides for them."""
 
-    def __init__(self, name: str, rows: np.ndarray, ids: tuple[str, ...], guard: Guard, chance: Chance) -> None:
+    def __init__(
+        self, name: str, rows: np.ndarray, ids: tuple[str, ...], guard: Guard, chance: Chance
+    ) -> None:
         self.name = name
         self.rows = rows
         self.ids = ids
@@ -62,7 +64,15 @@ class Cohort(ABC):
 class ColumnCohort(Cohort):
     """A cohort strategy: one call, columns in and out."""
 
-    def __init__(self, strategy: CohortStrategy, name: str, rows: np.ndarray, ids: tuple[str, ...], guard: Guard, chance: Chance) -> None:
+    def __init__(
+        self,
+        strategy: CohortStrategy,
+        name: str,
+        rows: np.ndarray,
+        ids: tuple[str, ...],
+        guard: Guard,
+        chance: Chance,
+    ) -> None:
         super().__init__(name, rows, ids, guard, chance)
         self._strategy = strategy
         self._memory = strategy.start(ids)
@@ -119,16 +129,33 @@ class ColumnCohort(Cohort):
 class OneByOneCohort(Cohort):
     """A one-prosumer strategy, lifted: one object and one call a member, each guarded by itself."""
 
-    def __init__(self, make: Callable[[], BiddingStrategy], name: str, rows: np.ndarray, ids: tuple[str, ...], guard: Guard, chance: Chance) -> None:
+    def __init__(
+        self,
+        make: Callable[[], BiddingStrategy],
+        name: str,
+        rows: np.ndarray,
+        ids: tuple[str, ...],
+        guard: Guard,
+        chance: Chance,
+    ) -> None:
         super().__init__(name, rows, ids, guard, chance)
         self._members = [make() for _ in ids]
 
-    def _each(self, view: ProsumersView, purpose: str, ask: Callable[[BiddingStrategy, ProsumerView, np.random.Generator], Any], faults: Callable[[Any], list[str]], fallback: Callable[[ProsumersView], Any]) -> list[Any]:
+    def _each(
+        self,
+        view: ProsumersView,
+        purpose: str,
+        ask: Callable[[BiddingStrategy, ProsumerView, np.random.Generator], Any],
+        faults: Callable[[Any], list[str]],
+        fallback: Callable[[ProsumersView], Any],
+    ) -> list[Any]:
         index = view.interval.index
         shown = one_view(view)
         return [
             self._guard.call(
-                lambda member=member, row=row: ask(member, shown[row], self._chance.stream(self.ids[row], purpose, index)),  # type: ignore[misc]
+                lambda member=member, row=row: ask(
+                    member, shown[row], self._chance.stream(self.ids[row], purpose, index)
+                ),  # type: ignore[misc]
                 faults=faults,
                 fallback=lambda row=row: fallback(view.take(np.array([row]))),  # type: ignore[misc]
                 agent=self.ids[row],
@@ -145,7 +172,9 @@ class OneByOneCohort(Cohort):
             one_envelope_faults,
             lambda own: _FALLBACK.request(own, {}, _NO_CHANCE).row(0),
         )
-        return Envelopes(np.array([band.lower_kw for band in bands]), np.array([band.upper_kw for band in bands]))
+        return Envelopes(
+            np.array([band.lower_kw for band in bands]), np.array([band.upper_kw for band in bands])
+        )
 
     def bid(self, view: ProsumersView) -> Orders:
         books = self._each(
@@ -166,21 +195,19 @@ class OneByOneCohort(Cohort):
             lambda _own: Decision(),
         )
         profile = view.expected.heat_pump_kw
-        columns = {name: np.array([_number(getattr(d, name), profile[row]) for row, d in enumerate(decisions)]) for name in _SET_POINTS}
+        columns = {
+            name: np.array([_number(getattr(d, name), profile[row]) for row, d in enumerate(decisions)])
+            for name in _SET_POINTS
+        }
         return SetPoints(**columns)
 
     def learn(self, outcome: Outcome) -> None:
-        for row, member in enumerate(self._members):
+        for name, member, own in zip(self.ids, self._members, one_outcome(outcome), strict=True):
             self._guard.call(
-                lambda member=member, row=row: member.learn(  # type: ignore[misc]
-                    position_kwh=outcome.position_wh[row] / 1000,
-                    metered_kwh=outcome.metered_wh[row] / 1000,
-                    money_eur=outcome.money[row] / 1e5,
-                    price_eur_per_kwh=outcome.price_eur_per_kwh,
-                ),
+                lambda member=member, own=own: member.learn(own),  # type: ignore[misc]
                 faults=lambda _: [],
                 fallback=lambda: None,
-                agent=self.ids[row],
+                agent=name,
                 interval=outcome.interval.index,
             )
 
@@ -231,7 +258,9 @@ def set_point_faults(result: Any, count: int) -> list[str]:
     for name in _SET_POINTS:
         column = np.asarray(getattr(result, name))
         if column.shape != (count,) or column.dtype.kind not in "if":
-            wrong.append(f"{name} has shape {column.shape} and type {column.dtype}; ({count},) numbers are needed")
+            wrong.append(
+                f"{name} has shape {column.shape} and type {column.dtype}; ({count},) numbers are needed"
+            )
         elif np.isnan(column).any():
             wrong.append(f"{name} is NaN for row {int(np.isnan(column).argmax())}")
     return wrong
@@ -241,7 +270,11 @@ def one_envelope_faults(result: Any) -> list[str]:
     """Say what is wrong with one requested band."""
     if not isinstance(result, Envelope):
         return [f"request returned a {type(result).__name__}; an Envelope is needed"]
-    return [] if result.lower_kw <= result.upper_kw else [f"request returned {result}: lower_kw above upper_kw or NaN"]
+    return (
+        []
+        if result.lower_kw <= result.upper_kw
+        else [f"request returned {result}: lower_kw above upper_kw or NaN"]
+    )
 
 
 def one_bid_faults(result: Any) -> list[str]:
@@ -249,7 +282,11 @@ def one_bid_faults(result: Any) -> list[str]:
     if not isinstance(result, (list, tuple)):
         return [f"bid returned a {type(result).__name__}; a list of Order is needed"]
     strange = [item for item in result if not isinstance(item, Order)]
-    return [f"bid returned a list with a {type(strange[0]).__name__}; only Order belongs in it"] if strange else []
+    return (
+        [f"bid returned a list with a {type(strange[0]).__name__}; only Order belongs in it"]
+        if strange
+        else []
+    )
 
 
 def one_decision_faults(result: Any) -> list[str]:
@@ -261,6 +298,10 @@ def one_decision_faults(result: Any) -> list[str]:
         value = getattr(result, name)
         if name == "heat_pump_kw" and value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.floating, np.integer)) or np.isnan(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float, np.floating, np.integer))
+            or np.isnan(value)
+        ):
             wrong.append(f"{name} is {value!r}; a number is needed")
     return wrong

@@ -1,10 +1,11 @@
 """From the columns of a cohort to the plain values that one prosumer sees."""
 
-import numpy as np
-
 from cosim.agents.prosumer.bidding import rules
+from cosim.models.devices.corridor import Corridor
 from cosim.models.envelope import Envelope
-from cosim.views import ProsumersView, ProsumerView
+from cosim.models.market.order import WH_PER_KWH
+from cosim.models.market.settlement import MONEY_PER_EUR
+from cosim.views import Flexible, Outcome, ProsumerOutcome, ProsumersView, ProsumerView
 
 
 def one_view(view: ProsumersView) -> list[ProsumerView]:
@@ -19,9 +20,6 @@ def one_view(view: ProsumersView) -> list[ProsumerView]:
         "charge_efficiency": battery.charge_efficiency,
         "discharge_efficiency": battery.discharge_efficiency,
         "wear_eur_per_kwh": battery.wear_eur_per_kwh,
-        "ev_kw": view.ev.power_kw[:, 0],
-        "ev_must_kwh": view.ev.min_kwh[:, 0],
-        "ev_want_kwh": np.sum(view.state.ev_remaining_kwh, axis=-1),
         "firm_kw": view.power_range.firm_kw,
         "lower_kw": view.power_range.lower_kw,
         "upper_kw": view.power_range.upper_kw,
@@ -40,6 +38,7 @@ def one_view(view: ProsumersView) -> list[ProsumerView]:
     }
     demand, generation = view.fixed_kw.tolist(), view.available_kw.tolist()
     lower, upper = view.envelopes.lower_kw.tolist(), view.envelopes.upper_kw.tolist()
+    flexible = {name: _flexible(getattr(view, name)) for name in ("ev", "shiftable", "heat_pump")}
     return [
         ProsumerView(
             id=name,
@@ -47,7 +46,31 @@ def one_view(view: ProsumersView) -> list[ProsumerView]:
             generation_kw=tuple(generation[row]),
             envelope=Envelope(lower[row], upper[row]),
             **common,
+            **{key: values[row] for key, values in flexible.items()},
             **{key: values[row] for key, values in numbers.items()},
         )
         for row, name in enumerate(view.ids)
+    ]
+
+
+def _flexible(corridor: Corridor) -> list[Flexible]:
+    columns = (corridor.min_kwh.tolist(), corridor.max_kwh.tolist(), corridor.power_kw.tolist())
+    return [
+        Flexible(tuple(low), tuple(high), tuple(power)) for low, high, power in zip(*columns, strict=True)
+    ]
+
+
+def one_outcome(outcome: Outcome) -> list[ProsumerOutcome]:
+    """Return the outcome of each member, in the order of `outcome.ids`."""
+    rows = (outcome.position_wh.tolist(), outcome.metered_wh.tolist(), outcome.money.tolist())
+    return [
+        ProsumerOutcome(
+            outcome.interval,
+            position_wh / WH_PER_KWH,
+            metered_wh / WH_PER_KWH,
+            money / MONEY_PER_EUR,
+            outcome.price_eur_per_kwh,
+            outcome.price_share,
+        )
+        for position_wh, metered_wh, money in zip(*rows, strict=True)
     ]

@@ -1,0 +1,1 @@
+"""Envelope policies: the contract, one policy a file, and the check that is shipped to users."""

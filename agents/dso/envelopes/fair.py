@@ -1,8 +1,9 @@
 """Fair envelopes: room shared by a rule, as a robust box that AC power flow confirms at its worst corners.
 
-Firm power is reserved first. If every corner of what was asked for is carried, everybody gets it: no rule could give more.
-Otherwise the room is allocated on linear rows, whose error at the corners is measured by AC power flow and corrected until
-the corners sit on the limits (Petrou et al. 2021 call such bands robust; the correction loop is ours).
+Firm power is reserved first. If every corner of what was asked for is carried, everybody gets it: no rule
+could give more. Otherwise the room is allocated on linear rows, whose error at the corners is measured by AC
+power flow and corrected until the corners sit on the limits (Petrou et al. 2021 call such bands robust; the
+correction loop is ours).
 """
 
 from dataclasses import dataclass
@@ -85,7 +86,10 @@ class _Sharing:
             if any(isinstance(state, Diverged) for state in states):
                 break
             new_above, new_below = self._errors(rows, bands, states)
-            settled = max(np.abs(new_above - above).max(), np.abs(new_below - below).max()) < self.office.inside_pu / 2
+            settled = (
+                max(np.abs(new_above - above).max(), np.abs(new_below - below).max())
+                < self.office.inside_pu / 2
+            )
             above, below = new_above, new_below
             if settled:
                 break
@@ -127,15 +131,21 @@ class _Sharing:
         return Envelopes(result.lower_kw, result.upper_kw)
 
     def _confirmed(self, bands: Envelopes, states: list[GridState | Diverged]) -> Grant:
-        """Return bands whose corners break no more than firm power alone does, shrunk towards it as far as needed."""
+        """Return bands whose corners break no more than firm power does, shrunk towards it as needed."""
         firm = self.view.request.firm_kw
         if max(map(self.office.breach, states)) == 0.0:
             return Grant(bands)
         unavoidable = self._worst(Envelopes(firm, firm))
-        up = largest_share(lambda share: self._worst(_between(firm, firm, bands.upper_kw, share)) <= unavoidable)
-        down = largest_share(lambda share: self._worst(_between(bands.lower_kw, firm, firm, share)) <= unavoidable)
+        up = largest_share(
+            lambda share: self._worst(_between(firm, firm, bands.upper_kw, share)) <= unavoidable
+        )
+        down = largest_share(
+            lambda share: self._worst(_between(bands.lower_kw, firm, firm, share)) <= unavoidable
+        )
         lower_kw, upper_kw = firm + down * (bands.lower_kw - firm), firm + up * (bands.upper_kw - firm)
-        both = largest_share(lambda share: self._worst(_between(lower_kw, firm, upper_kw, share)) <= unavoidable)
+        both = largest_share(
+            lambda share: self._worst(_between(lower_kw, firm, upper_kw, share)) <= unavoidable
+        )
         remarks = [("firm_load_infeasible", f"firm power alone breaks limits by {unavoidable:.6f}")]
         return Grant(_between(lower_kw, firm, upper_kw, both), remarks if unavoidable else [])
 

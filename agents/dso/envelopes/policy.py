@@ -24,9 +24,9 @@ class Grant:
 class EnvelopePolicy(ABC):
     """Hands out envelopes for one interval.
 
-    It sees requests and the operator's own forecast, computes on the operator's grid through the office it is handed, and
-    keeps what it wants to remember in the `memory` dict (arrays, numbers, strings). A promise holds for every point of all
-    bands at once, not for one operating point.
+    It sees requests and the operator's own forecast, computes on the operator's grid through the office it is
+    handed, and keeps what it wants to remember in the `memory` dict (arrays, numbers, strings). A promise
+    holds for every point of all bands at once, not for one operating point.
     """
 
     name: ClassVar[str]

@@ -14,7 +14,8 @@ from cosim.views import GrantView
 class StaticEnvelopes(EnvelopePolicy):
     """Grants the same band at all times, never less than the firm power.
 
-    `export_share` and `import_share` are shares of the rating; 0.7 for export is the German 70 % rule of EEG 2012, section 6.
+    `export_share` and `import_share` are shares of the rating; 0.7 for export is the German 70 % rule of EEG
+    2012, section 6.
     """
 
     name = "static"

@@ -1,4 +1,4 @@
-"""Passive: trades nothing, decides nothing. The reference of every comparison and the fallback of every fault."""
+"""Passive: trades nothing, decides nothing; the reference of comparisons and the fallback of every fault."""
 
 from cosim.agents.prosumer.bidding import rules
 from cosim.agents.prosumer.bidding.strategy import CohortChance, CohortStrategy, Memory

@@ -1,8 +1,9 @@
 """Predictive: a receding-horizon plan against retail prices and the market price it expects.
 
-Two plans are made before bidding: one with the market (`hoped`), one with the supplier alone in this interval (`outside`).
-What both would trade is ordered at the outside price, the difference at what it is worth to the plan. After the fills the
-plan is made once more around the position, so an unfilled order changes what the battery does.
+Two plans are made before bidding: one with the market (`hoped`), one with the supplier alone in this interval
+(`outside`). What both would trade is ordered at the outside price, the difference at what it is worth to the
+plan. After the fills the plan is made once more around the position, so an unfilled order changes what the
+battery does.
 """
 
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from cosim.models.devices.columns import SetPoints
 from cosim.models.envelope import Envelopes
 from cosim.models.market.order import BUY, SELL, WH_PER_KWH, Orders
 from cosim.models.optimisation import default_scheduler
-from cosim.models.optimisation.schedule import PlannedBattery, Schedule, Scheduler, ScheduleProblem
+from cosim.models.optimisation.schedule import PlannedBattery, Schedule, ScheduleProblem, Scheduler
 from cosim.models.stopwatch import section
 from cosim.views import Outcome, ProsumersView
 
@@ -33,10 +34,10 @@ class _Plans:
 
 @dataclass
 class Predictive(CohortStrategy):
-    """Plans over the view's horizon; remembers per hour of the day where the market price lay between feed-in and retail.
+    """Plans over the view's horizon; remembers by hour of day where the price lay between feed-in and retail.
 
-    `room_share` is the share of the connection rating asked for beyond the plan on both sides, for what forecasts miss;
-    `learning_rate` is the weight of the newest price.
+    `room_share` is the share of the connection rating asked for beyond the plan on both sides, for what
+    forecasts miss; `learning_rate` is the weight of the newest price.
     """
 
     name = "predictive"
@@ -70,14 +71,21 @@ class Predictive(CohortStrategy):
                 _orders(view, SELL, sure_sale, feed_in),
                 _orders(view, SELL, np.maximum(hoped, 0.0) - sure_sale, np.maximum(worth + fee, feed_in)),
                 _orders(view, BUY, sure_purchase, retail),
-                _orders(view, BUY, np.maximum(-hoped, 0.0) - sure_purchase, np.minimum(worth - charge - fee, retail)),
+                _orders(
+                    view,
+                    BUY,
+                    np.maximum(-hoped, 0.0) - sure_purchase,
+                    np.minimum(worth - charge - fee, retail),
+                ),
             ]
         )
 
     def dispatch(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> SetPoints:  # noqa: ARG002
         plans = self._planned(view, memory)
         columns = _first_step(plans.outside)
-        filled = np.abs(view.position_kw - plans.hoped.net_kw[:, 0]) < view.interval.power_kw(2.0 / WH_PER_KWH)
+        filled = np.abs(view.position_kw - plans.hoped.net_kw[:, 0]) < view.interval.power_kw(
+            2.0 / WH_PER_KWH
+        )
         for name, column in _first_step(plans.hoped).items():
             columns[name] = np.where(filled, column, columns[name])
         outside_band = ~view.envelopes.contains(columns["net_kw"], SAME_KW)
@@ -89,7 +97,9 @@ class Predictive(CohortStrategy):
         available = view.available_kw[:, 0]
         # A cap equal to the forecast would cut off whatever the forecast missed.
         cap = np.where(columns["generation_kw"] < available - SAME_KW, columns["generation_kw"], np.inf)
-        return SetPoints(columns["battery_kw"], columns["shiftable_kw"], columns["ev_kw"], columns["heat_pump_kw"], cap)
+        return SetPoints(
+            columns["battery_kw"], columns["shiftable_kw"], columns["ev_kw"], columns["heat_pump_kw"], cap
+        )
 
     def learn(self, outcome: Outcome, memory: Memory) -> None:
         share = outcome.price_share

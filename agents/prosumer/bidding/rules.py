@@ -9,7 +9,7 @@ from cosim.views import ProsumersView
 
 
 def undecided(view: ProsumersView) -> SetPoints:
-    """Everything runs as it comes: demand served, cars charge on arrival, heat pump on profile, battery idle."""
+    """All runs as it comes: demand served, cars charge on arrival, heat pump on profile, battery idle."""
     nothing, most = np.zeros(len(view)), np.full(len(view), np.inf)
     return SetPoints(
         battery_kw=nothing,
@@ -27,7 +27,7 @@ def natural(view: ProsumersView) -> Delivery:
 
 
 def battery_takes_the_rest(view: ProsumersView) -> SetPoints:
-    """Return set-points where the battery cancels the natural net power beyond what was traded (self-consumption)."""
+    """Return set-points where the battery cancels the natural net power beyond what was traded."""
     rest = natural(view).net_kw - view.position_kw
     power = view.portfolio.battery.power_kw
     points = undecided(view)

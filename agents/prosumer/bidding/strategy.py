@@ -1,4 +1,4 @@
-"""The contract of a prosumer's strategy, for ONE prosumer (plain values, ten lines) or for a COHORT (columns).
+"""The contract of a strategy, for ONE prosumer (plain values, ten lines) or for a COHORT (columns).
 
 In each interval a strategy is asked three times and told once:
 
@@ -7,8 +7,9 @@ In each interval a strategy is asked three times and told once:
     dispatch  set-points of its devices, given what was filled
     learn     the outcome of its own interval
 
-It sees values and returns values. Chance comes only from what it is handed. What it wants to remember it keeps in plain
-data: attributes of `self` in the one-prosumer form (the kernel saves and restores them), the `memory` dict in the cohort form.
+It sees values and returns values. Chance comes only from what it is handed. What it wants to remember it
+keeps in plain data: attributes of `self` in the one-prosumer form (the kernel saves and restores them), the
+`memory` dict in the cohort form.
 """
 
 from abc import ABC, abstractmethod
@@ -22,14 +23,14 @@ from cosim.agents.prosumer.bidding import rules
 from cosim.models.devices.columns import SetPoints
 from cosim.models.envelope import Envelope, Envelopes
 from cosim.models.market.order import Order, Orders
-from cosim.views import Outcome, ProsumersView, ProsumerView
+from cosim.views import Outcome, ProsumerOutcome, ProsumersView, ProsumerView
 
 Memory = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class CohortChance:
-    """Chance of a cohort in one interval: `uniforms(k)` gives (n, k) draws, row i being what prosumer i alone would draw."""
+    """A cohort's chance in one interval: `uniforms(k)` gives (n, k), row i what i alone would draw."""
 
     uniforms: Callable[[int], np.ndarray]
 
@@ -52,7 +53,7 @@ class CohortStrategy(ABC):
         """Return orders; `owner` is the row in the view."""
 
     def dispatch(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> SetPoints:  # noqa: ARG002
-        """Return set-points (n,) given `view.position_kw`; the default lets the battery take what was not traded."""
+        """Return set-points (n,) given `view.position_kw`; by default batteries take what was not traded."""
         return rules.battery_takes_the_rest(view)
 
     def learn(self, outcome: Outcome, memory: Memory) -> None:  # noqa: B027, optional to override
@@ -63,8 +64,9 @@ class CohortStrategy(ABC):
 class Decision:
     """Set-points of one prosumer in kW, by the law of signs; the defaults decide nothing.
 
-    Battery: positive discharges. Shiftable demand, cars and heat pump: negative or zero, and minus infinity is "as much as
-    there is"; None for the heat pump follows its profile. Generation: the cap on what is fed in.
+    Battery: positive discharges. Shiftable demand, cars and heat pump: negative or zero, and minus infinity
+    is "as much as there is"; None for the heat pump follows its profile. Generation: the cap on what is fed
+    in.
     """
 
     battery_kw: float = 0.0
@@ -75,7 +77,7 @@ class Decision:
 
 
 class BiddingStrategy:
-    """Decides for one prosumer; subclass it, override what you need, keep memory in plain attributes of `self`.
+    """Decides for one prosumer; subclass it, override what you need, keep memory in attributes of `self`.
 
     >>> class Cautious(BiddingStrategy):
     ...     def bid(self, view, chance):
@@ -92,11 +94,9 @@ class BiddingStrategy:
         return []
 
     def dispatch(self, view: ProsumerView, chance: np.random.Generator) -> Decision:  # noqa: ARG002
-        """Return set-points given `view.position_kw`; the default lets the battery take what was not traded."""
+        """Return set-points given `view.position_kw`; by default the battery takes what was not traded."""
         rest = view.natural_net_kw - view.position_kw
         return Decision(battery_kw=min(max(-rest, -view.battery_kw), view.battery_kw))
 
-    def learn(  # noqa: B027, optional to override
-        self, *, position_kwh: float, metered_kwh: float, money_eur: float, price_eur_per_kwh: float | None
-    ) -> None:
-        """Take note of the settled interval: traded and metered energy (sold positive), money gained, public price."""
+    def learn(self, outcome: ProsumerOutcome) -> None:  # noqa: B027, optional to override
+        """Take note of the settled interval."""

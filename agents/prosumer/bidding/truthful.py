@@ -1,8 +1,8 @@
 """Truthful: offers its natural surplus or deficit at what it is worth to itself.
 
-What a traded kWh is worth is the better of its outside options. A surplus could be fed in, or stored and used later instead
-of a purchase; a deficit could be bought from the supplier, or met from the battery, which must then be refilled. What the
-market does not take, the battery does.
+What a traded kWh is worth is the better of its outside options. A surplus could be fed in, or stored and used
+later instead of a purchase; a deficit could be bought from the supplier, or met from the battery, which must
+then be refilled. What the market does not take, the battery does.
 """
 
 import numpy as np
@@ -38,7 +38,7 @@ def worth_of_surplus(view: ProsumersView) -> np.ndarray:
 
 
 def worth_of_deficit(view: ProsumersView) -> np.ndarray:
-    """Return the highest price (n,) at which buying beats the supplier and, where it holds energy, the battery."""
+    """Return the highest price (n,) at which buying beats supplier and, where it holds energy, battery."""
     battery, prices = view.portfolio.battery, view.prices
     charged = (view.state.soc_kwh - battery.soc_min_kwh > 0) & (battery.power_kw > 0)
     round_trip = battery.charge_efficiency * battery.discharge_efficiency

@@ -8,7 +8,7 @@ from cosim.views import ProsumerView
 
 
 class TruthfulOne(BiddingStrategy):
-    """One order: the natural net energy at its reservation price; the battery takes what the market does not."""
+    """One order: natural net energy at its reservation price; the battery takes what the market does not."""
 
     def bid(self, view: ProsumerView, chance: np.random.Generator) -> list[Order]:  # noqa: ARG002
         energy_kwh = view.envelope.clip(view.natural_net_kw) * view.interval.hours

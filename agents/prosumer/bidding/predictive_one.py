@@ -1,0 +1,115 @@
+"""Predictive, written for one prosumer: three plans an interval, each solved from scratch."""
+
+import numpy as np
+
+from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, Decision
+from cosim.models.devices.corridor import Corridor
+from cosim.models.envelope import Envelope
+from cosim.models.market.order import Order
+from cosim.models.optimisation import default_scheduler
+from cosim.models.optimisation.schedule import PlannedBattery, Schedule, ScheduleProblem
+from cosim.views import Flexible, ProsumerOutcome, ProsumerView
+
+ROOM_SHARE = 0.05
+LEARNING_RATE = 0.2
+
+
+class PredictiveOne(BiddingStrategy):
+    """Plans with the market it hopes for and with the supplier alone; orders both; plans again around its fills."""
+
+    def __init__(self) -> None:
+        self.price_share = [0.5] * 24
+
+    def request(self, view: ProsumerView, chance: np.random.Generator) -> Envelope:  # noqa: ARG002
+        nets = [
+            self.plan(view, market=True).net_kw[0, 0],
+            self.plan(view, market=False).net_kw[0, 0],
+            view.firm_kw,
+        ]
+        room = ROOM_SHARE * view.connection_kw
+        return Envelope(max(min(nets) - room, -view.connection_kw), min(max(nets) + room, view.connection_kw))
+
+    def bid(self, view: ProsumerView, chance: np.random.Generator) -> list[Order]:  # noqa: ARG002
+        hoped, outside = self.plan(view, market=True), self.plan(view, market=False)
+        with_market, alone = hoped.net_kw[0, 0], outside.net_kw[0, 0]
+        worth = (hoped.value_eur_per_kwh[0, 0] + outside.value_eur_per_kwh[0, 0]) / 2
+        charge, fee = view.network_charge_eur_per_kwh, view.market_fee_eur_per_kwh
+        retail, feed_in = view.buy_eur_per_kwh[0] - charge - fee, view.sell_eur_per_kwh[0] + fee
+        h = view.interval.hours
+        if with_market > 0:
+            sure = min(with_market, max(alone, 0.0))
+            extra = max(worth + fee, feed_in)
+            return [Order("sell", sure * h, feed_in), Order("sell", (with_market - sure) * h, extra)]
+        sure = min(-with_market, max(-alone, 0.0))
+        extra = min(worth - charge - fee, retail)
+        return [Order("buy", sure * h, retail), Order("buy", (-with_market - sure) * h, extra)]
+
+    def dispatch(self, view: ProsumerView, chance: np.random.Generator) -> Decision:  # noqa: ARG002
+        plan = self.plan(view, market=False, position_kw=view.position_kw)
+        generation, available = float(plan.generation_kw[0, 0]), view.generation_kw[0]
+        return Decision(
+            battery_kw=float(plan.battery_kw[0, 0]),
+            shiftable_kw=float(plan.shiftable_kw[0, 0]),
+            ev_kw=float(plan.ev_kw[0, 0]),
+            heat_pump_kw=float(plan.heat_pump_kw[0, 0]),
+            generation_kw=generation if generation < available - 1e-6 else np.inf,
+        )
+
+    def learn(self, outcome: ProsumerOutcome) -> None:
+        if outcome.price_share is not None:
+            hour = outcome.interval.start_s // 3600 % 24
+            self.price_share[hour] += LEARNING_RATE * (outcome.price_share - self.price_share[hour])
+
+    def plan(self, view: ProsumerView, *, market: bool, position_kw: float = 0.0) -> Schedule:
+        """Plan the horizon: market prices as hoped for, in this interval only with `market`, around a position."""
+        prices = [self.prices(view, step) for step in range(len(view.hours))]
+        if not market:
+            prices[0] = (view.buy_eur_per_kwh[0], view.sell_eur_per_kwh[0])
+        steps = len(prices)
+        position = np.zeros((1, steps))
+        position[0, 0] = position_kw
+        lower, upper = np.full((1, steps), -view.connection_kw), np.full((1, steps), view.connection_kw)
+        lower[0, 0], upper[0, 0] = max(view.envelope.lower_kw, lower[0, 0]), min(view.envelope.upper_kw, upper[0, 0])
+        problem = ScheduleProblem(
+            hours=np.array(view.hours),
+            buy_eur_per_kwh=np.array([[buy for buy, _ in prices]]),
+            sell_eur_per_kwh=np.array([[sell for _, sell in prices]]),
+            position_kw=position,
+            fixed_kw=np.array([view.demand_kw]),
+            available_kw=np.array([view.generation_kw]),
+            curtailable=np.array([True]),
+            lower_kw=lower,
+            upper_kw=upper,
+            battery=_battery(view, float(np.mean([self.prices(view, step)[0] for step in range(steps)]))),
+            ev=_corridor(view.ev),
+            shiftable=_corridor(view.shiftable),
+            heat_pump=_corridor(view.heat_pump),
+        )
+        return default_scheduler().solve(problem)
+
+    def prices(self, view: ProsumerView, step: int) -> tuple[float, float]:
+        """Return what buying and selling is expected to cost in a step, market included."""
+        start_s = view.interval.start_s + round(3600 * sum(view.hours[:step]))
+        charge, fee = view.network_charge_eur_per_kwh, view.market_fee_eur_per_kwh
+        retail, feed_in = view.buy_eur_per_kwh[step], view.sell_eur_per_kwh[step]
+        market = feed_in + self.price_share[start_s // 3600 % 24] * (retail - charge - feed_in)
+        buy = min(retail, market + fee + charge)
+        return buy, min(max(feed_in, market - fee), buy)
+
+
+def _battery(view: ProsumerView, mean_price: float) -> PlannedBattery:
+    numbers = (
+        view.soc_kwh,
+        view.soc_min_kwh,
+        view.soc_max_kwh,
+        view.battery_kw,
+        view.charge_efficiency,
+        view.discharge_efficiency,
+        view.wear_eur_per_kwh,
+        mean_price * view.discharge_efficiency,
+    )
+    return PlannedBattery(*(np.array([number]) for number in numbers))
+
+
+def _corridor(flexible: Flexible) -> Corridor:
+    return Corridor(*(np.array([column]) for column in (flexible.min_kwh, flexible.max_kwh, flexible.power_kw)))

@@ -1,0 +1,236 @@
+"""The command line. Heavy libraries are imported by the command that needs them, never by `--help`.
+
+Exit codes: 0 ok, 2 bad input, 3 simulation failed, 4 storage failed, 130 interrupted.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="cosim",
+    help="Peer-to-peer electricity markets inside real distribution grids: prosumers, operator and marketplace, AC-checked.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+INTERRUPTED = 130
+
+ScenarioArgument = Annotated[str, typer.Argument(help="A scenario of the gallery, or the path of a TOML file.")]
+PluginOption = Annotated[list[str], typer.Option("--allow-plugin", help="Module with code of your own: installed, or NAME.py here.")]
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Turn the package's own errors into sentences and exit codes."""
+    from cosim.models.errors import BadInputError, CosimError
+
+    try:
+        yield
+    except BadInputError as error:
+        count = len(error.faults)
+        typer.echo(f"{count} fault{'s' if count > 1 else ''} in the input:", err=True)
+        for fault in error.faults:
+            typer.echo(f"  {fault}", err=True)
+        raise typer.Exit(error.exit_code) from None
+    except CosimError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command()
+def run(  # noqa: PLR0917, one parameter an option
+    scenario: ScenarioArgument,
+    out: Annotated[Path | None, typer.Option(help="New folder for the results; runs/SCENARIO-N by default.")] = None,
+    days: Annotated[int | None, typer.Option(help="Length of the run in days, instead of the scenario's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all chance, instead of the scenario's.")] = None,
+    strategy: Annotated[list[str], typer.Option(help="[ID=]NAME: strategy of one prosumer, or of all.")] = [],  # noqa: B006, typer copies it
+    allow_plugin: PluginOption = [],  # noqa: B006, typer copies it
+    set_: Annotated[list[str], typer.Option("--set", help="KEY=VALUE: any field of the scenario, dotted.")] = [],  # noqa: B006, typer copies it
+    no_market: Annotated[bool, typer.Option("--no-market", help="Nobody trades.")] = False,
+    no_envelopes: Annotated[bool, typer.Option("--no-envelopes", help="No grants, no tightening, no curtailment; checks stay.")] = False,
+    no_rescue: Annotated[bool, typer.Option("--no-rescue", help="Envelopes, but no tightening and no curtailment.")] = False,
+    no_baseline: Annotated[bool, typer.Option("--no-baseline", help="Leave out the run without a market beside this one.")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the verdict only.")] = False,
+) -> None:
+    """Run a scenario and print its verdict."""
+    with _exit_codes():
+        from cosim.experiments.baseline import Baseline
+        from cosim.experiments.build import Switches
+        from cosim.experiments.progress import progress
+        from cosim.experiments.run import Request, execute, free_folder
+
+        request = Request(
+            scenario=scenario,
+            out=out if out is not None else free_folder(scenario),
+            seed=seed,
+            days=days,
+            overrides=dict(_assignment(text, "--set") for text in set_),
+            strategies=dict(_strategy(text) for text in strategy),
+            switches=Switches(not no_market, not no_envelopes, not no_rescue),
+            plugins=tuple(allow_plugin),
+        )
+        request.build()
+        _say_plugins(request.plugins)
+        baseline = None if no_baseline or no_market else Baseline.beside(request)
+        try:
+            with progress(quiet=quiet or json_) as observe:
+                finished = execute(request, observe)
+        except BaseException:
+            if baseline:
+                baseline.stop()
+            raise
+        _finish(request.out, finished=finished, baseline=baseline, report=not no_report, as_json=json_, quiet=quiet)
+
+
+@app.command()
+def resume(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run that was stopped.")],
+    no_report: Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the verdict only.")] = False,
+) -> None:
+    """Go on with a run from its last committed interval; the result is that of an unbroken run."""
+    with _exit_codes():
+        from cosim.experiments.progress import progress
+        from cosim.experiments.run import continue_run
+
+        with progress(quiet=quiet or json_) as observe:
+            finished = continue_run(folder, observe)
+        _finish(folder, finished=finished, baseline=None, report=not no_report, as_json=json_, quiet=quiet)
+
+
+@app.command()
+def check(
+    plugin: Annotated[str, typer.Argument(help="MODULE:CLASS of a strategy or envelope policy, or the name of one.")],
+) -> None:
+    """Say whether a plug-in keeps its contract, in sentences."""
+    with _exit_codes():
+        from cosim.experiments.checking import check_plugin
+
+        broken = check_plugin(plugin, Path.cwd())
+        for sentence in broken:
+            typer.echo(f"  {sentence}")
+        typer.echo(f"{plugin} keeps the contract" if not broken else f"{plugin} breaks the contract in {len(broken)} ways")
+        raise typer.Exit(2 if broken else 0)
+
+
+@app.command()
+def powerflow(
+    network: Annotated[str, typer.Argument(help="Bundled network, pandapower:NAME, or a JSON file in the bundled format.")],
+    slack: Annotated[float | None, typer.Option(help="Slack voltage in pu, instead of the network's.")] = None,
+    load_scale: Annotated[float, typer.Option(help="Factor on all loads.")] = 1.0,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Solve the AC power flow of a network's own loads."""
+    with _exit_codes():
+        from cosim.experiments.snapshot import snapshot
+
+        figures = snapshot(network, slack, load_scale)
+        if json_:
+            typer.echo(json.dumps(figures, indent=2, sort_keys=True, allow_nan=False))
+        else:
+            _print_figures(figures)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
+    """Write report.html of a run again."""
+    with _exit_codes():
+        from cosim.experiments.run import Run
+
+        typer.echo(str(Run(folder).report()))
+
+
+@app.command()
+def gallery() -> None:
+    """List the scenarios that come with the package."""
+    with _exit_codes():
+        from cosim.experiments.scenario import Scenario, bundled_scenarios
+
+        for name in bundled_scenarios():
+            scenario, _ = Scenario.load(name)
+            typer.echo(f"{name:20} {scenario.title}")
+
+
+@app.command()
+def strategies() -> None:
+    """List the strategies that can be named without a plug-in of your own."""
+    with _exit_codes():
+        from cosim.experiments.plugins import registries
+
+        known = registries()["strategy"]
+        for name in known.names():
+            first = (known.load(name).__doc__ or "").strip().splitlines()
+            typer.echo(f"{name:22} {first[0] if first else ''}")
+
+
+def _finish(folder: Path, *, finished: bool, baseline: Any, report: bool, as_json: bool, quiet: bool) -> None:
+    """Add the baseline, write the report, print the verdict."""
+    from cosim.experiments.run import Run, add_to_summary
+
+    if not finished:
+        if baseline:
+            baseline.stop()
+        typer.echo(f"stopped; `cosim resume {folder}` goes on", err=True)
+        raise typer.Exit(INTERRUPTED)
+    done = Run(folder)
+    if baseline:
+        add_to_summary(folder, {"baseline": baseline.figures()})
+    where = done.report() if report else None
+    if as_json:
+        typer.echo(json.dumps(done.summary, indent=2, sort_keys=True, allow_nan=False))
+        return
+    from cosim.experiments.verdict import verdict
+
+    typer.echo(verdict(done.summary))
+    if quiet:
+        return
+    _print_figures({key: value for key, value in done.summary.items() if not isinstance(value, dict)})
+    split = done.summary["time_split_s"]
+    typer.echo("time split    " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in split.items()))
+    if where:
+        typer.echo(f"report        {where}")
+
+
+def _print_figures(figures: dict[str, Any]) -> None:
+    width = max(len(name) for name in figures)
+    for name, value in figures.items():
+        shown = f"{value:,.6g}" if isinstance(value, float) else str(value)
+        typer.echo(f"  {name:{width}}  {shown}")
+
+
+def _assignment(text: str, option: str) -> tuple[str, Any]:
+    """Read KEY=VALUE; the value is TOML where it can be, else text."""
+    import tomllib
+
+    from cosim.models.errors import BadInputError
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise BadInputError.one("command line", option, repr(text), "allowed is KEY=VALUE")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value
+
+
+def _strategy(text: str) -> tuple[str, str]:
+    who, equals, name = text.partition("=")
+    return (who, name) if equals else ("", text)
+
+
+def _say_plugins(names: tuple[str, ...]) -> None:
+    for name in names:
+        typer.echo(f"plug-in {name}: {getattr(sys.modules[name], '__file__', 'built in')}", err=True)
