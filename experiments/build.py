@@ -191,7 +191,7 @@ class Build:
             ids=prosumers.ids,
             community=community,
             limits=Limits(grid.vm_min_pu, grid.vm_max_pu, grid.loading_percent),
-            truth=PowerFlow(feeder, slack_vm_pu=grid.slack_vm_pu, engine="pandapower"),
+            truth=PowerFlow(feeder, slack_vm_pu=grid.slack_vm_pu, engine="referee"),
             twin=PowerFlow(feeder, slack_vm_pu=grid.slack_vm_pu, engine="cosim"),
             nature=nature,
             tariff=_tariff(scenario, day_ahead),
@@ -207,6 +207,9 @@ class Build:
             rescue=self.switches.envelopes and self.switches.rescue,
         )
         self._check_reach(setting, profiles)
+        # Converting the network imports pandapower, which belongs to the start and not to the first interval.
+        setting.truth.admittance()
+        setting.twin.admittance()
         return setting
 
     def _check_reach(self, setting: Setting, profiles: Profiles) -> None:

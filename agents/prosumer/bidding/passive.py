@@ -15,7 +15,7 @@ class Passive(CohortStrategy):
 
     def request(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> Envelopes:  # noqa: ARG002
         net_kw = rules.natural(view).net_kw
-        return Envelopes(net_kw, net_kw)
+        return rules.with_room(view, net_kw, net_kw)
 
     def bid(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> Orders:  # noqa: ARG002
         return Orders.empty()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from cosim.agents.prosumer.bidding import rules
 from cosim.agents.prosumer.bidding.strategy import CohortChance, CohortStrategy, Memory
 from cosim.models.devices.columns import SetPoints
 from cosim.models.envelope import Envelopes
@@ -41,7 +42,6 @@ class Predictive(CohortStrategy):
     """
 
     name = "predictive"
-    room_share: float = 0.05
     learning_rate: float = 0.2
     scheduler: Scheduler = field(default_factory=default_scheduler)
     _plans: _Plans | None = field(default=None, init=False, repr=False)
@@ -52,10 +52,7 @@ class Predictive(CohortStrategy):
     def request(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> Envelopes:  # noqa: ARG002
         plans = self._planned(view, memory)
         nets = np.stack([plans.hoped.net_kw[:, 0], plans.outside.net_kw[:, 0]])
-        room = self.room_share * view.connection_kw
-        lower = np.minimum(nets.min(axis=0), view.power_range.firm_kw) - room
-        upper = np.maximum(nets.max(axis=0), view.power_range.firm_kw) + room
-        return Envelopes(np.maximum(lower, -view.connection_kw), np.minimum(upper, view.connection_kw))
+        return rules.with_room(view, nets.min(axis=0), nets.max(axis=0))
 
     def bid(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> Orders:  # noqa: ARG002
         plans = self._planned(view, memory)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cosim.agents.prosumer.bidding.passive_one import with_room
 from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, Decision
 from cosim.models.devices.corridor import Corridor
 from cosim.models.envelope import Envelope
@@ -10,7 +11,6 @@ from cosim.models.optimisation import default_scheduler
 from cosim.models.optimisation.schedule import PlannedBattery, Schedule, ScheduleProblem
 from cosim.views import Flexible, ProsumerOutcome, ProsumerView
 
-ROOM_SHARE = 0.05
 LEARNING_RATE = 0.2
 
 
@@ -21,13 +21,8 @@ class PredictiveOne(BiddingStrategy):
         self.price_share = [0.5] * 24
 
     def request(self, view: ProsumerView, chance: np.random.Generator) -> Envelope:  # noqa: ARG002
-        nets = [
-            self.plan(view, market=True).net_kw[0, 0],
-            self.plan(view, market=False).net_kw[0, 0],
-            view.firm_kw,
-        ]
-        room = ROOM_SHARE * view.connection_kw
-        return Envelope(max(min(nets) - room, -view.connection_kw), min(max(nets) + room, view.connection_kw))
+        nets = [self.plan(view, market=market).net_kw[0, 0] for market in (True, False)]
+        return with_room(view, min(nets), max(nets))
 
     def bid(self, view: ProsumerView, chance: np.random.Generator) -> list[Order]:  # noqa: ARG002
         hoped, outside = self.plan(view, market=True), self.plan(view, market=False)

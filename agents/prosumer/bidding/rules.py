@@ -7,6 +7,17 @@ from cosim.models.devices.deliver import deliver
 from cosim.models.envelope import Envelopes
 from cosim.views import ProsumersView
 
+# What is asked for beyond a plan on both sides, as a share of the connection's rating: room for what forecasts miss.
+ROOM_SHARE = 0.05
+
+
+def with_room(view: ProsumersView, lower_kw: np.ndarray, upper_kw: np.ndarray) -> Envelopes:
+    """Return bands around planned powers (n,) and the firm power, with room on both sides, within the rating."""
+    firm, rating = view.power_range.firm_kw, view.connection_kw
+    room = ROOM_SHARE * rating
+    lower = np.maximum(np.minimum(lower_kw, firm) - room, -rating)
+    return Envelopes(np.minimum(lower, firm), np.maximum(np.minimum(np.maximum(upper_kw, firm) + room, rating), firm))
+
 
 def undecided(view: ProsumersView) -> SetPoints:
     """All runs as it comes: demand served, cars charge on arrival, heat pump on profile, battery idle."""

@@ -1,0 +1,190 @@
+"""A feeder as a picture: electrical distance along x, one row for every lateral."""
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from cosim.experiments.plots import BAD, GREY, Figure, layout, listed
+from cosim.models.grid.feeder import Feeder
+from cosim.models.grid.powerflow import PowerFlow
+from cosim.models.grid.state import Limits
+from cosim.models.grid.topology import Tree, is_radial, tree
+
+_LABELLED_BUSES = 80
+_COLOURS = [[0, "#2c5fa8"], [0.5, "#e8e4d8"], [1, "#b3421f"]]
+
+
+@dataclass(frozen=True)
+class FeederPlan:
+    """Where each bus of a feeder is drawn.
+
+    Attributes:
+        distance: size of the impedance between a bus and upstream, in % of nominal voltage per MVA (B,)
+        row: line of the drawing, 0 at the top, int64 (B,)
+        tree: the paths along which distances add up; on a meshed feeder some of its branches
+
+    """
+
+    distance: np.ndarray
+    row: np.ndarray
+    tree: Tree
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A solved interval: `vm_pu` (B,), `branch_p_kw` (L,), `loading_percent` (L,)."""
+
+    vm_pu: np.ndarray
+    branch_p_kw: np.ndarray
+    loading_percent: np.ndarray
+
+
+def feeder_plan(feeder: Feeder) -> FeederPlan:
+    """Lay out a feeder in its own switch state: no two lines cross, laterals hang below the trunk they leave."""
+    spanned = tree(feeder, _spanning(feeder))
+    distance = _distance(feeder, spanned)
+    return FeederPlan(distance, _rows(spanned, distance), spanned)
+
+
+def feeder_map(feeder: Feeder, moment: Moment, limits: Limits) -> Figure:
+    """Draw an interval: buses coloured by voltage, ringed where beyond a limit; overloaded branches in red."""
+    plan = feeder_plan(feeder)
+    fed = plan.tree.order[plan.tree.parent[plan.tree.order] >= 0]
+    hot = moment.loading_percent[plan.tree.parent_branch[fed]] > limits.loading_percent * (1 + 1e-6)
+    hot &= plan.tree.parent_branch[fed] >= 0
+    drawn = layout(520, {"title": {"text": "electrical distance from upstream, |Z| (% of nominal voltage per MVA)"}})
+    drawn["hovermode"] = "closest"
+    drawn["yaxis"] = {"visible": False, "autorange": "reversed"}
+    traces = [
+        _branches(plan, fed[~hot], "branch", {"color": GREY, "width": 2}),
+        _branches(plan, fed[hot], "overloaded branch", {"color": BAD, "width": 4}),
+        _chords(feeder, plan, feeder.closed, "closed, makes a loop", "solid"),
+        _chords(feeder, plan, ~feeder.closed, "open", "dot"),
+        _buses(feeder, plan, moment, limits),
+    ]
+    return {"data": [trace for trace in traces if trace["x"]], "layout": drawn}
+
+
+def _spanning(feeder: Feeder) -> np.ndarray:
+    """Return closed branches that reach every bus with voltage once: bool (L,)."""
+    if is_radial(feeder):
+        return feeder.closed
+    leader = feeder.fused.copy()
+    leader[np.isin(leader, leader[feeder.slack])] = leader[feeder.slack[0]]
+    kept = np.zeros(len(feeder.closed), dtype=bool)
+    for branch in np.flatnonzero(feeder.closed):
+        near, far = leader[feeder.branch_from[branch]], leader[feeder.branch_to[branch]]
+        if near != far:
+            kept[branch] = True
+            leader[leader == far] = near
+    return kept
+
+
+def _distance(feeder: Feeder, spanned: Tree) -> np.ndarray:
+    """Add impedances, -1 over the mutual admittance, outwards along the tree; % of nominal voltage per MVA (B,)."""
+    admittance = PowerFlow(feeder).admittance()
+    bus = spanned.order[spanned.parent[spanned.order] >= 0]
+    near, far = admittance.internal[spanned.parent[bus]], admittance.internal[bus]
+    mutual = np.asarray(admittance.ybus[near, far]).ravel()
+    step = np.divide(-1.0, mutual, out=np.zeros(len(bus), complex), where=(near != far) & (mutual != 0))
+    reached = np.zeros(len(feeder.bus_ids), dtype=complex)
+    for place, own in zip(bus.tolist(), step.tolist(), strict=True):
+        reached[place] = reached[spanned.parent[place]] + own
+    return np.abs(reached) * 100.0 * 1000.0 / admittance.base_kva
+
+
+def _rows(spanned: Tree, distance: np.ndarray) -> np.ndarray:
+    """Give each lateral a row of its own, those that leave further out nearer to their trunk (B,).
+
+    From every bus the child with the farthest end goes straight on. Rows are handed out from the ends inwards: a
+    lateral's riser then only meets rows that begin beyond it.
+    """
+    children: dict[int, list[int]] = {}
+    reach = distance.copy()
+    for bus in spanned.order[::-1].tolist():
+        above = int(spanned.parent[bus])
+        children.setdefault(above, []).append(bus)
+        if above >= 0:
+            reach[above] = max(reach[above], reach[bus])
+    row = np.zeros(len(distance), dtype=np.int64)
+    waiting, line = sorted(children.get(-1, []), reverse=True), 0
+    while waiting:
+        bus: int | None = waiting.pop()
+        while bus is not None:
+            row[bus] = line
+            onward = sorted(children.get(bus, []), key=lambda child: (-reach[child], child))
+            waiting += onward[:0:-1]
+            bus = onward[0] if onward else None
+        line += 1
+    return row
+
+
+def _branches(plan: FeederPlan, fed: np.ndarray, name: str, line: dict[str, Any]) -> dict[str, Any]:
+    """Draw the branch into each bus as a riser at its parent and a level line."""
+    parent, gap = plan.tree.parent[fed], np.full(len(fed), np.nan)
+    x = np.column_stack([plan.distance[parent], plan.distance[parent], plan.distance[fed], gap])
+    y = np.column_stack([plan.row[parent], plan.row[fed], plan.row[fed], gap])
+    return _line(x, y, name, line)
+
+
+def _chords(feeder: Feeder, plan: FeederPlan, which: np.ndarray, name: str, dash: str) -> dict[str, Any]:
+    """Draw branches that are no part of the tree straight."""
+    reached = np.zeros(len(feeder.bus_ids), dtype=bool)
+    reached[plan.tree.order] = True
+    off = which & reached[feeder.branch_from] & reached[feeder.branch_to]
+    off[plan.tree.parent_branch[plan.tree.parent_branch >= 0]] = False
+    start, end, gap = feeder.branch_from[off], feeder.branch_to[off], np.full(int(off.sum()), np.nan)
+    x = np.column_stack([plan.distance[start], plan.distance[end], gap])
+    y = np.column_stack([plan.row[start], plan.row[end], gap])
+    return _line(x, y, name, {"color": GREY, "width": 1, "dash": dash})
+
+
+def _line(x: np.ndarray, y: np.ndarray, name: str, line: dict[str, Any]) -> dict[str, Any]:
+    points = {"x": listed(x.ravel(), 4), "y": listed(y.ravel(), 0)}
+    return {"type": "scatter", "mode": "lines", "name": name, "line": line, "hoverinfo": "skip", **points}
+
+
+def _buses(feeder: Feeder, plan: FeederPlan, moment: Moment, limits: Limits) -> dict[str, Any]:
+    order = plan.tree.order
+    vm = moment.vm_pu[order]
+    beyond = (vm > limits.vm_max_pu + 1e-6) | (vm < limits.vm_min_pu - 1e-6)
+    half = max(limits.vm_max_pu - 1.0, 1.0 - limits.vm_min_pu, 0.01)
+    names = [escape(str(bus)) for bus in feeder.bus_ids[order].tolist()]
+    labelled = len(order) <= _LABELLED_BUSES
+    slack = np.isin(order, feeder.slack)
+    return {
+        "type": "scatter",
+        "mode": "markers+text" if labelled else "markers",
+        "name": "bus",
+        "showlegend": False,
+        "x": listed(plan.distance[order], 4),
+        "y": plan.row[order].tolist(),
+        "text": names if labelled else "",
+        "textposition": "top center",
+        "textfont": {"size": 10, "color": "#555"},
+        "hovertext": [
+            f"bus {name}: {_reading(plan, moment, bus)}" for name, bus in zip(names, order.tolist(), strict=True)
+        ],
+        "hoverinfo": "text",
+        "marker": {
+            "size": 13,
+            "symbol": np.where(slack, "square", "circle").tolist(),
+            "color": listed(vm, 5),
+            "cmin": 1.0 - half,
+            "cmax": 1.0 + half,
+            "colorscale": _COLOURS,
+            "colorbar": {"title": {"text": "pu"}, "thickness": 12},
+            "line": {"width": np.where(beyond, 3, 1).tolist(), "color": np.where(beyond, BAD, "#666").tolist()},
+        },
+    }
+
+
+def _reading(plan: FeederPlan, moment: Moment, bus: int) -> str:
+    branch = int(plan.tree.parent_branch[bus])
+    voltage = f"{moment.vm_pu[bus]:.4f} pu"
+    if branch < 0:
+        return voltage
+    power, loading = abs(moment.branch_p_kw[branch]), moment.loading_percent[branch]
+    return f"{voltage}<br>fed by a branch that carries {power:,.1f} kW" + (f", {loading:.1f} %" if loading else "")

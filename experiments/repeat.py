@@ -1,0 +1,66 @@
+"""The command that repeats a run."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cosim.experiments.scenario import Scenario, bundled_scenarios
+from cosim.models.errors import BadInputError
+
+_OWN_OPTIONS = {"seed": "--seed", "time.days": "--days", "people.strategy": "--strategy"}
+_SWITCHES = {"market": "--no-market", "envelopes": "--no-envelopes", "rescue": "--no-rescue"}
+
+
+def repeat_command(manifest: dict[str, Any]) -> str | None:
+    """Return the command line that repeats the run of a manifest; None where its scenario file is gone.
+
+    What the run changed of its scenario file stands in options, so the file must still be as it was.
+    """
+    kept = manifest["scenario"]
+    source = _source(kept["name"], Path(manifest["folder"]))
+    if source is None:
+        return None
+    words = ["cosim", "run", source[0]]
+    for key, value in _changes(source[1].model_dump(mode="json"), kept):
+        option = _OWN_OPTIONS.get(key)
+        words += [option, str(value)] if option else ["--set", f"{key}={_toml(value)}"]
+    words += [option for switch, option in _SWITCHES.items() if not manifest["switches"][switch]]
+    for name in manifest["plugins"]:
+        words += ["--allow-plugin", name]
+    return shlex.join(words)
+
+
+def _source(name: str, folder: Path) -> tuple[str, Scenario] | None:
+    """Find the scenario file of a run: bundled or named after the scenario, else whichever says it has that name."""
+    if name in bundled_scenarios() and folder.resolve() == Scenario.load(name)[1].resolve():
+        return name, Scenario.load(name)[0]
+    files = sorted(folder.glob("*.toml"), key=lambda file: (file.stem != name, file.name))
+    for file in files:
+        try:
+            scenario, _ = Scenario.load(str(file))
+        except BadInputError:
+            continue  # other TOML files may stand beside a scenario
+        if scenario.name == name:
+            return str(file), scenario
+    return None
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, value) of every leaf that differs; a leaf that became None cannot be said in TOML."""
+    for name, value in after.items():
+        key, old = f"{path}{name}", before.get(name)
+        if isinstance(value, dict) and isinstance(old, dict):
+            yield from _changes(old, value, f"{key}.")
+        elif value != old and value is not None:
+            yield key, value
+
+
+def _toml(value: Any) -> str:
+    """Return a plain value as TOML on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return json.dumps(value)

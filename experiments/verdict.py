@@ -1,0 +1,81 @@
+"""A run in one sentence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# Below these a difference is a matter of rounding, not of outcome.
+_NOTHING_EUR = 0.005
+_NOTHING_KWH = 0.05
+
+
+def verdict(summary: Mapping[str, Any]) -> str:
+    """Say how long a run was, what broke, and what people paid against the baseline, where there is one.
+
+    `summary` is that of a run; with `days` in it the sentence begins with the days. Costs may be negative: income.
+    """
+    parts = [_count(summary["days"], "day")] if "days" in summary else []
+    parts += [
+        _count(summary["intervals"], "interval"),
+        _count(summary["ac_checks"], "AC check"),
+        _violations(summary),
+        *_failures(summary),
+    ]
+    sentence = ", ".join(parts)
+    baseline = summary.get("baseline")
+    return f"{sentence}; {_comparison(summary, baseline)}" if baseline else sentence
+
+
+def violation_count(summary: Mapping[str, Any]) -> int:
+    """Count what was beyond a limit: buses and branches, once for every interval."""
+    return int(summary["violation_bus_intervals"]) + int(summary.get("overloaded_branch_intervals", 0))
+
+
+def _violations(summary: Mapping[str, Any]) -> str:
+    total = violation_count(summary)
+    kinds = {
+        "over voltage": summary.get("over_voltage_bus_intervals", 0),
+        "under voltage": summary.get("under_voltage_bus_intervals", 0),
+        "overloaded": summary.get("overloaded_branch_intervals", 0),
+    }
+    named = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
+    return _count(total, "violation") + (f" ({named})" if total and named else "")
+
+
+def _failures(summary: Mapping[str, Any]) -> list[str]:
+    """List what a reader must not miss, if there was any of it."""
+    found = []
+    if summary.get("diverged"):
+        found.append(f"{_count(summary['diverged'], 'interval')} that the grid could not carry in full")
+    unserved = summary.get("unserved_kwh") or 0.0
+    if unserved > _NOTHING_KWH:
+        found.append(f"{unserved:,.1f} kWh not served")
+    return found
+
+
+def _comparison(summary: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
+    pays, paid = float(summary["prosumer_cost_eur"]), float(baseline["prosumer_cost_eur"])
+    there = int(baseline.get("violation_bus_intervals", 0))
+    broken = f" (which has {_count(there, 'violation')})" if there else ""
+    return f"prosumers {_change(pays, paid)} without a market{broken}"
+
+
+def _change(pays: float, paid: float) -> str:
+    """Compare two costs in EUR, either of which may be an income; the words lead on to 'without a market'."""
+    if abs(pays - paid) < _NOTHING_EUR:
+        return f"{'earn' if pays < 0 else 'pay'} as much as"
+    if abs(paid) < _NOTHING_EUR or (pays < 0) != (paid < 0):
+        now, before = ("earn" if pays < 0 else "pay"), ("earning" if paid < 0 else "paying")
+        return f"{now} {abs(pays):,.2f} EUR instead of {before} {abs(paid):,.2f} EUR"
+    share = abs(abs(pays) / abs(paid) - 1.0) * 100.0
+    more = "more" if abs(pays) > abs(paid) else "less"
+    return f"{'earn' if pays < 0 else 'pay'} {_percent(share)} {more} than"
+
+
+def _percent(share: float) -> str:
+    if share < 0.1:
+        return "less than 0.1 %"
+    return f"{share:,.0f} %" if round(share, 1) >= 1.0 else f"{share:.1f} %"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
