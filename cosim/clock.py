@@ -31,6 +31,9 @@ class Clock:
         """Run to the end; False when stopped before it."""
         world = self._world
         begin = world.state.tick * world.setting.interval_s
+        if self._recorder is not None:
+            over = world.state.tick > world.setting.intervals
+            self._recorder.seal_through(world.state.tick - 2, final=over)
         environment = simpy.Environment(initial_time=begin)
         done = environment.process(self._ticks(environment))
         finished: bool = environment.run(until=done)

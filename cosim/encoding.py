@@ -1,18 +1,22 @@
 """Plain data to bytes and back: the only form in which state and results are kept. No pickle, no code.
 
-Plain data are None, bool, int, float, str, lists, string-keyed dicts and numpy arrays of numbers or booleans.
-The layout is a JSON header (arrays replaced by their place) followed by the arrays' little-endian bytes, so
-equal values give equal bytes.
+Plain data are None, bool, int, float, str, lists, tuples, string-keyed dicts and numpy arrays of numbers or
+booleans. The layout is a JSON header (arrays replaced by their place) followed by the arrays' little-endian
+bytes, so equal values give equal bytes. Keys that begin with two underscores belong to the layout.
 """
 
 import json
+import math
 import struct
 from typing import Any
 
 import numpy as np
 
 _MAGIC = b"CSM1"
+_HEAD = struct.Struct("<4sI")
 _KINDS = "biuf"
+_WIDEST = 8
+_ARRAY, _TUPLE = "__array__", "__tuple__"
 
 
 class NotPlainError(TypeError):
@@ -27,43 +31,52 @@ def encode(value: Any) -> bytes:
     """
     arrays: list[np.ndarray] = []
     header = json.dumps(_pack(value, "state", arrays), separators=(",", ":"), sort_keys=True).encode()
-    return b"".join([_MAGIC, struct.pack("<I", len(header)), header, *(array.tobytes() for array in arrays)])
+    return b"".join([_HEAD.pack(_MAGIC, len(header)), header, *(array.tobytes() for array in arrays)])
 
 
 def decode(data: bytes) -> Any:
     """Return the value of some bytes made by `encode`; ValueError for anything else."""
-    if data[:4] != _MAGIC:
+    if len(data) < _HEAD.size or data[:4] != _MAGIC:
         raise ValueError("not a cosim record")
-    (length,) = struct.unpack_from("<I", data, 4)
-    value, _ = _unpack(json.loads(data[8 : 8 + length]), data, 8 + length)
+    begin = _HEAD.size + _HEAD.unpack_from(data)[1]
+    try:
+        value, end = _unpack(json.loads(data[_HEAD.size : begin]), data, begin)
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"a damaged cosim record: {error}") from error
+    if end != len(data):
+        raise ValueError(f"a damaged cosim record: {len(data)} bytes where {end} are needed")
     return value
 
 
 def _pack(value: Any, place: str, arrays: list[np.ndarray]) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, np.generic) and value.dtype.kind in _KINDS:
-        return value.item()
-    if isinstance(value, np.ndarray) and value.dtype.kind in _KINDS:
+    if isinstance(value, np.ndarray) and _is_storable(value):
         little = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
         arrays.append(little)
-        return {"__array__": [little.dtype.str, list(value.shape)]}
+        return {_ARRAY: [little.dtype.str, list(value.shape)]}
+    if isinstance(value, np.generic) and _is_storable(value):
+        return value.item()
+    if value is None or (isinstance(value, (bool, int, float, str)) and not isinstance(value, np.generic)):
+        return value
     if isinstance(value, (list, tuple)):
-        return [_pack(item, f"{place}[{index}]", arrays) for index, item in enumerate(value)]
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        items = [_pack(item, f"{place}[{index}]", arrays) for index, item in enumerate(value)]
+        return items if isinstance(value, list) else {_TUPLE: items}
+    if isinstance(value, dict) and all(isinstance(key, str) and not key.startswith("__") for key in value):
         return {key: _pack(value[key], f"{place}.{key}", arrays) for key in sorted(value)}
     raise NotPlainError(f"{place} is a {type(value).__name__}, which cannot be kept")
 
 
+def _is_storable(value: np.ndarray | np.generic) -> bool:
+    """Say whether numbers can be kept whole; a mask would be lost, long doubles differ by machine."""
+    plain = type(value) is np.ndarray or isinstance(value, np.generic)
+    return plain and value.dtype.kind in _KINDS and value.dtype.itemsize <= _WIDEST
+
+
 def _unpack(item: Any, data: bytes, offset: int) -> tuple[Any, int]:
-    if isinstance(item, dict) and "__array__" in item:
-        code, shape = item["__array__"]
-        dtype = np.dtype(code)
-        if dtype.kind not in _KINDS:
-            raise ValueError(f"array of unexpected kind {code!r}")
-        count = int(np.prod(shape))
-        array = np.frombuffer(data, dtype=dtype, count=count, offset=offset).reshape(shape).copy()
-        return array, offset + count * dtype.itemsize
+    if isinstance(item, dict) and _ARRAY in item:
+        return _unpack_array(*item[_ARRAY], data, offset)
+    if isinstance(item, dict) and _TUPLE in item:
+        values, offset = _unpack(item[_TUPLE], data, offset)
+        return tuple(values), offset
     if isinstance(item, dict):
         unpacked = {}
         for key, inner in item.items():
@@ -76,3 +89,11 @@ def _unpack(item: Any, data: bytes, offset: int) -> tuple[Any, int]:
             values.append(value)
         return values, offset
     return item, offset
+
+
+def _unpack_array(code: str, shape: list[int], data: bytes, offset: int) -> tuple[np.ndarray, int]:
+    dtype, count = np.dtype(code), math.prod(shape)
+    if dtype.kind not in _KINDS or any(length < 0 for length in shape):
+        raise ValueError(f"array of unexpected kind {code!r} and shape {shape}")
+    array = np.frombuffer(data, dtype=dtype, count=count, offset=offset).reshape(shape).copy()
+    return array, offset + count * dtype.itemsize

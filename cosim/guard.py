@@ -1,10 +1,15 @@
 """The one way to call plug-in code: a checked result, or the fallback and a line in the event table."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+# What a plug-in says of itself goes into the result hash: memory addresses differ from process to process.
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
+LONGEST_DETAIL = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,8 @@ class Guard:
         try:
             result = function()
             wrong = faults(result)
-        except Exception as error:  # noqa: BLE001, whatever a plug-in raises must not end the run
-            self.note(interval, agent, "plugin_raised", f"{type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001, whatever a plug-in raises must not end the run
+            self.note(interval, agent, "plugin_raised", f"{type(error).__name__}: {said(error)}")
             return fallback()
         if wrong:
             self.note(interval, agent, "plugin_refused", "; ".join(wrong[:3]))
@@ -46,9 +51,23 @@ class Guard:
 
     def note(self, interval: int, agent: str, cause: str, detail: Any = "") -> None:
         """Write an event."""
-        self.events.append(Event(interval, agent, cause, str(detail)))
+        self.events.append(Event(interval, agent, cause, said(detail)))
 
     def take(self) -> list[Event]:
         """Return the events since the last call and forget them."""
         events, self.events = self.events, []
         return events
+
+
+def said(thing: Any) -> str:
+    """Return a thing's own words, fit for a table: short, valid UTF-8, the same in every process.
+
+    >>> said(ValueError("at 0x7fa251639d80"))
+    'at 0x...'
+    """
+    try:
+        text = str(thing)
+    except Exception as error:  # noqa: BLE001, an exception of a plug-in may fail even at saying what it is
+        text = f"(no words: {type(error).__name__})"
+    text = _ADDRESS.sub("0x...", text).encode("utf-8", "replace").decode()
+    return text if len(text) <= LONGEST_DETAIL else text[: LONGEST_DETAIL - 3] + "..."

@@ -15,6 +15,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from cosim.models.errors import StorageError
 from cosim.models.stopwatch import section
 
 FORMAT = 1
+MAX_INTERVAL = 2**62
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS state (tick INTEGER PRIMARY KEY, digest BLOB NOT NULL, body BLOB NOT NULL);
@@ -47,8 +49,11 @@ class Journal:
             raise StorageError(
                 f"{folder} already holds a run; resume it with `cosim resume {folder}` or choose another"
             )
-        (folder / "tables").mkdir(parents=True, exist_ok=True)
-        write_json(folder / "manifest.json", {"format": FORMAT, **manifest})
+        if folder.is_dir() and any(folder.iterdir()):
+            raise StorageError(f"{folder} holds other files; choose a new or empty folder")
+        with _storing(folder):
+            (folder / "tables").mkdir(parents=True, exist_ok=True)
+            write_json(folder / "manifest.json", {"format": FORMAT, **manifest})
         return cls(folder, _connect(folder))
 
     @classmethod
@@ -62,7 +67,7 @@ class Journal:
         self, tick: int, state: dict[str, Any], results: dict[str, dict[str, Any]], interval: int
     ) -> None:
         """Write the state after a tick and the result tables of the interval it settled, all or nothing."""
-        with section("journal"):
+        with section("journal"), _storing(self.folder):
             body = encode(state)
             digest = hashlib.sha256(body).digest()
             with self._db:
@@ -76,7 +81,9 @@ class Journal:
 
     def latest(self) -> tuple[int, dict[str, Any]] | None:
         """Return the last committed tick and its state; StorageError when it is damaged."""
-        row = self._db.execute("SELECT tick, digest, body FROM state ORDER BY tick DESC LIMIT 1").fetchone()
+        with _storing(self.folder):
+            query = "SELECT tick, digest, body FROM state ORDER BY tick DESC LIMIT 1"
+            row = self._db.execute(query).fetchone()
         if row is None:
             return None
         tick, digest, body = row
@@ -84,13 +91,22 @@ class Journal:
             raise StorageError(f"{self.folder}: the state of tick {tick} is damaged (its checksum differs)")
         return tick, decode(body)
 
-    def pending(self, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    def pending(
+        self, name: str, first: int = 0, last: int = MAX_INTERVAL
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield (interval, columns) of the results not yet sealed into parts, in order of time."""
-        rows = self._db.execute(
-            "SELECT interval, body FROM pending WHERE name = ? ORDER BY interval", (name,)
+        query = (
+            "SELECT interval, body FROM pending WHERE name = ? AND interval BETWEEN ? AND ? ORDER BY interval"
         )
-        for interval, body in rows:
-            yield interval, decode(body)
+        with _storing(self.folder):
+            for interval, body in self._db.execute(query, (name, first, last)):
+                yield interval, decode(body)
+
+    def first_pending(self) -> int | None:
+        """Return the earliest interval with results not yet sealed."""
+        with _storing(self.folder):
+            first: int | None = self._db.execute("SELECT min(interval) FROM pending").fetchone()[0]
+        return first
 
     def pending_names(self) -> list[str]:
         """List the tables that have results not yet sealed."""
@@ -98,7 +114,7 @@ class Journal:
 
     def sealed(self, day: int, files: dict[str, str], first: int, last: int) -> None:
         """Record that the intervals first..last (inclusive) of a day are now in these part files."""
-        with section("journal"), self._db:
+        with section("journal"), _storing(self.folder), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
                 "INSERT OR REPLACE INTO parts VALUES (?, ?, ?)",
@@ -124,14 +140,21 @@ class Journal:
         self._db.close()
 
 
-def _connect(folder: Path) -> sqlite3.Connection:
+@contextmanager
+def _storing(folder: Path) -> Iterator[None]:
+    """Say which run directory it was when the disk or the database fails."""
     try:
+        yield
+    except (sqlite3.Error, OSError, ValueError) as error:
+        raise StorageError(f"{folder}: {error}") from error
+
+
+def _connect(folder: Path) -> sqlite3.Connection:
+    with _storing(folder / "journal.sqlite"):
         connection = sqlite3.connect(folder / "journal.sqlite", isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.executescript(_SCHEMA)
-    except sqlite3.Error as error:
-        raise StorageError(f"{folder / 'journal.sqlite'}: {error}") from error
     return connection
 
 

@@ -85,7 +85,7 @@ class Chance:
         key1 = np.full(shape, _word(purpose), dtype=np.uint64)
         words = _philox((key0, key1), [first + zero, second + zero, zero, zero])
         unit: np.ndarray = (words >> np.uint64(11)) * (1.0 / 9007199254740992.0)
-        return unit.reshape(len(stable_ids), -1)[:, :count]
+        return unit.reshape(len(stable_ids), 4 * blocks)[:, :count]
 
     def normals(self, stable_ids: Sequence[str], purpose: str, index: int, count: int) -> np.ndarray:
         """Return standard normals by inversion of `uniforms`: (ids, count)."""

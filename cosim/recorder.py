@@ -48,17 +48,26 @@ class Recorder:
         self._per_day = intervals_per_day
 
     def seal_through(self, interval: int, *, final: bool) -> None:
-        """Seal the day that ends with this interval; with `final` also one that the run's end cut short."""
-        if (interval + 1) % self._per_day and not final:
+        """Seal the days that ended by this interval; with `final` also one that the run's end cut short.
+
+        A run killed between a day's last commit and its sealing leaves that to the run that resumes it.
+        """
+        last = interval if final else (interval + 1) // self._per_day * self._per_day - 1
+        first = self._journal.first_pending()
+        if first is None or first > last:
             return
-        day = interval // self._per_day
+        for day in range(first // self._per_day, last // self._per_day + 1):
+            self._seal(day, last=min(last, (day + 1) * self._per_day - 1))
+
+    def _seal(self, day: int, last: int) -> None:
+        first = day * self._per_day
         with section("journal"):
-            files = {}
-            for name in self._journal.pending_names():
-                rows = list(self._journal.pending(name))
-                files[name] = f"{name}-{day:04d}.parquet"
-                write_parquet(self._journal.folder / "tables" / files[name], stack(rows))
-        self._journal.sealed(day, files, day * self._per_day, interval)
+            names = self._journal.pending_names()
+            files = {name: f"{name}-{day:04d}.parquet" for name in names}
+            folder = self._journal.folder / "tables"
+            rows = {name: list(self._journal.pending(name, first, last)) for name in names}
+            write_parquet({folder / files[name]: stack(rows[name]) for name in names})
+        self._journal.sealed(day, files, first, last)
 
 
 def stack(rows: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
@@ -78,16 +87,18 @@ def stack(rows: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
     return joined
 
 
-def write_parquet(path: Path, columns: dict[str, Any]) -> None:
-    """Write columns to a Parquet file, whole or not at all; a table without rows makes an empty file."""
+def write_parquet(tables: dict[Path, dict[str, Any]]) -> None:
+    """Write columns to Parquet files, each whole or not at all; a table without rows makes an empty file."""
     import duckdb
     import pandas as pd
 
-    beside = path.with_name(path.name + ".tmp")
-    frame = pd.DataFrame(columns)
     with duckdb.connect(":memory:") as db:
         db.execute("SET threads = 1")
-        db.register("rows", frame)
-        target = str(beside).replace("'", "''")
-        db.execute(f"COPY rows TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
-    beside.replace(path)
+        for path, columns in tables.items():
+            beside = path.with_name(path.name + ".tmp")
+            # An empty list says nothing of its type: text columns are named as such.
+            typed = {n: pd.array(c, dtype="string") if isinstance(c, list) else c for n, c in columns.items()}
+            db.register("rows", pd.DataFrame(typed))
+            target = str(beside).replace("'", "''")
+            db.execute(f"COPY rows TO '{target}' (FORMAT parquet)")
+            beside.replace(path)

@@ -12,6 +12,9 @@ from typing import Any
 
 from cosim.models.errors import BadInputError, did_you_mean
 
+# Marks modules that were loaded from a folder: another run in the same process may mean another folder.
+_OURS = "__cosim_plugin__"
+
 
 @dataclass(frozen=True)
 class Registry:
@@ -62,14 +65,18 @@ def _allow(name: str, folder: Path) -> Path | None:
         raise BadInputError.one(
             "command line", "--allow-plugin", repr(name), "allowed is the name of a module"
         )
-    module = sys.modules.get(name) or _installed(name) or _beside(name, folder)
-    return Path(module.__file__) if module.__file__ else None
+    module = _installed(name) or _beside(name, folder)
+    file = getattr(module, "__file__", None)
+    return Path(file) if file else None
 
 
 def _installed(name: str) -> ModuleType | None:
     """Import a module that an installed distribution provides; the working directory does not count."""
+    loaded = sys.modules.get(name)
+    if loaded is not None and loaded.__spec__ is None:
+        return loaded
     found = importlib.util.find_spec(name)
-    if found is None or found.origin is None:
+    if found is None or found.origin is None or getattr(loaded, _OURS, False):
         return None
     here = {Path.cwd().resolve(), Path(sys.path[0] or ".").resolve()}
     origin = Path(found.origin).resolve()
@@ -95,6 +102,7 @@ def _load_file(name: str, path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise BadInputError.one("command line", "--allow-plugin", str(path), "not a Python file")
     module = importlib.util.module_from_spec(spec)
+    setattr(module, _OURS, True)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

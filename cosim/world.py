@@ -7,6 +7,7 @@ import mesa
 import numpy as np
 
 from cosim.guard import Event, Guard
+from cosim.locking import freeze, locked
 from cosim.messages import Letter
 from cosim.models.stopwatch import section
 from cosim.post import Post
@@ -77,6 +78,7 @@ class World(mesa.Model):
         self, setting: Setting, state: RunState, cast: Cast, post: Post, guard: Guard, seed: int
     ) -> None:
         super().__init__(rng=seed)
+        freeze(setting.community)
         self.setting = setting
         self.state = state
         self.cast = cast
@@ -89,9 +91,9 @@ class World(mesa.Model):
         self.latest = self.cast.recorder.tables
 
     def answer(self, ask: Ask) -> Any:
-        """Return what the role decides."""
+        """Return what the role decides; it is shown values that it cannot write to."""
         with section(_SECTIONS.get(ask.role, ask.role)):
-            return getattr(getattr(self.cast, ask.role), ask.what)(*ask.view)
+            return getattr(getattr(self.cast, ask.role), ask.what)(*map(locked, ask.view))
 
     def carry(self, letter: Letter) -> Letter:
         """Send a letter through the post."""

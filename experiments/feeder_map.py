@@ -42,19 +42,21 @@ class Moment:
 
 
 def feeder_plan(feeder: Feeder) -> FeederPlan:
-    """Lay out a feeder in its own switch state: no two lines cross, laterals hang below the trunk they leave."""
+    """Lay out a feeder in its own switch state; no lines of its tree cross, laterals hang below trunks."""
     spanned = tree(feeder, _spanning(feeder))
     distance = _distance(feeder, spanned)
     return FeederPlan(distance, _rows(spanned, distance), spanned)
 
 
 def feeder_map(feeder: Feeder, moment: Moment, limits: Limits) -> Figure:
-    """Draw an interval: buses coloured by voltage, ringed where beyond a limit; overloaded branches in red."""
+    """Draw an interval: buses coloured by voltage, ringed beyond a limit; overloaded branches in red."""
     plan = feeder_plan(feeder)
     fed = plan.tree.order[plan.tree.parent[plan.tree.order] >= 0]
     hot = moment.loading_percent[plan.tree.parent_branch[fed]] > limits.loading_percent * (1 + 1e-6)
     hot &= plan.tree.parent_branch[fed] >= 0
-    drawn = layout(520, {"title": {"text": "electrical distance from upstream, |Z| (% of nominal voltage per MVA)"}})
+    drawn = layout(
+        520, {"title": {"text": "electrical distance from upstream, |Z| (% of nominal voltage per MVA)"}}
+    )
     drawn["hovermode"] = "closest"
     drawn["yaxis"] = {"visible": False, "autorange": "reversed"}
     traces = [
@@ -83,7 +85,10 @@ def _spanning(feeder: Feeder) -> np.ndarray:
 
 
 def _distance(feeder: Feeder, spanned: Tree) -> np.ndarray:
-    """Add impedances, -1 over the mutual admittance, outwards along the tree; % of nominal voltage per MVA (B,)."""
+    """Add up impedances outwards along the tree: sizes in % of nominal voltage per MVA (B,).
+
+    The impedance between two neighbours is -1 over their mutual admittance.
+    """
     admittance = PowerFlow(feeder).admittance()
     bus = spanned.order[spanned.parent[spanned.order] >= 0]
     near, far = admittance.internal[spanned.parent[bus]], admittance.internal[bus]
@@ -98,27 +103,33 @@ def _distance(feeder: Feeder, spanned: Tree) -> np.ndarray:
 def _rows(spanned: Tree, distance: np.ndarray) -> np.ndarray:
     """Give each lateral a row of its own, those that leave further out nearer to their trunk (B,).
 
-    From every bus the child with the farthest end goes straight on. Rows are handed out from the ends inwards: a
-    lateral's riser then only meets rows that begin beyond it.
+    From every bus the child with the farthest end goes straight on. Rows are handed out from the ends
+    inwards: a lateral's riser then only meets rows that begin beyond it.
     """
-    children: dict[int, list[int]] = {}
-    reach = distance.copy()
-    for bus in spanned.order[::-1].tolist():
-        above = int(spanned.parent[bus])
-        children.setdefault(above, []).append(bus)
-        if above >= 0:
-            reach[above] = max(reach[above], reach[bus])
+    children = _children(spanned, distance)
     row = np.zeros(len(distance), dtype=np.int64)
-    waiting, line = sorted(children.get(-1, []), reverse=True), 0
+    waiting, line = children[-1][::-1], 0
     while waiting:
-        bus: int | None = waiting.pop()
-        while bus is not None:
+        trunk = [waiting.pop()]
+        while trunk:
+            bus = trunk.pop()
             row[bus] = line
-            onward = sorted(children.get(bus, []), key=lambda child: (-reach[child], child))
-            waiting += onward[:0:-1]
-            bus = onward[0] if onward else None
+            trunk = children[bus][:1]
+            waiting += children[bus][:0:-1]
         line += 1
     return row
+
+
+def _children(spanned: Tree, distance: np.ndarray) -> dict[int, list[int]]:
+    """List what each bus feeds, the way to the farthest end first; what has no parent stands under -1."""
+    reach = distance.copy()
+    children: dict[int, list[int]] = {bus: [] for bus in [-1, *spanned.order.tolist()]}
+    for bus in spanned.order[::-1].tolist():
+        above = int(spanned.parent[bus])
+        children[above].append(bus)
+        if above >= 0:
+            reach[above] = max(reach[above], reach[bus])
+    return {bus: sorted(fed, key=lambda child: (-reach[child], child)) for bus, fed in children.items()}
 
 
 def _branches(plan: FeederPlan, fed: np.ndarray, name: str, line: dict[str, Any]) -> dict[str, Any]:
@@ -165,7 +176,8 @@ def _buses(feeder: Feeder, plan: FeederPlan, moment: Moment, limits: Limits) -> 
         "textposition": "top center",
         "textfont": {"size": 10, "color": "#555"},
         "hovertext": [
-            f"bus {name}: {_reading(plan, moment, bus)}" for name, bus in zip(names, order.tolist(), strict=True)
+            f"bus {name}: {_reading(plan, moment, bus)}"
+            for name, bus in zip(names, order.tolist(), strict=True)
         ],
         "hoverinfo": "text",
         "marker": {
@@ -176,7 +188,10 @@ def _buses(feeder: Feeder, plan: FeederPlan, moment: Moment, limits: Limits) -> 
             "cmax": 1.0 + half,
             "colorscale": _COLOURS,
             "colorbar": {"title": {"text": "pu"}, "thickness": 12},
-            "line": {"width": np.where(beyond, 3, 1).tolist(), "color": np.where(beyond, BAD, "#666").tolist()},
+            "line": {
+                "width": np.where(beyond, 3, 1).tolist(),
+                "color": np.where(beyond, BAD, "#666").tolist(),
+            },
         },
     }
 
@@ -187,4 +202,6 @@ def _reading(plan: FeederPlan, moment: Moment, bus: int) -> str:
     if branch < 0:
         return voltage
     power, loading = abs(moment.branch_p_kw[branch]), moment.loading_percent[branch]
-    return f"{voltage}<br>fed by a branch that carries {power:,.1f} kW" + (f", {loading:.1f} %" if loading else "")
+    return f"{voltage}<br>fed by a branch that carries {power:,.1f} kW" + (
+        f", {loading:.1f} %" if loading else ""
+    )

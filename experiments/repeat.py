@@ -33,7 +33,7 @@ def repeat_command(manifest: dict[str, Any]) -> str | None:
 
 
 def _source(name: str, folder: Path) -> tuple[str, Scenario] | None:
-    """Find the scenario file of a run: bundled or named after the scenario, else whichever says it has that name."""
+    """Find a run's scenario file: bundled, named after the scenario, or whichever says it has that name."""
     if name in bundled_scenarios() and folder.resolve() == Scenario.load(name)[1].resolve():
         return name, Scenario.load(name)[0]
     files = sorted(folder.glob("*.toml"), key=lambda file: (file.stem != name, file.name))
@@ -48,7 +48,7 @@ def _source(name: str, folder: Path) -> tuple[str, Scenario] | None:
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (dotted key, value) of every leaf that differs; a leaf that became None cannot be said in TOML."""
+    """Yield (dotted key, value) of every leaf that differs; None cannot be said in TOML."""
     for name, value in after.items():
         key, old = f"{path}{name}", before.get(name)
         if isinstance(value, dict) and isinstance(old, dict):

@@ -11,7 +11,7 @@ _NOTHING_KWH = 0.05
 def verdict(summary: Mapping[str, Any]) -> str:
     """Say how long a run was, what broke, and what people paid against the baseline, where there is one.
 
-    `summary` is that of a run; with `days` in it the sentence begins with the days. Costs may be negative: income.
+    `summary` is that of a run; with `days` in it the sentence begins with them. A negative cost is an income.
     """
     parts = [_count(summary["days"], "day")] if "days" in summary else []
     parts += [
@@ -25,13 +25,20 @@ def verdict(summary: Mapping[str, Any]) -> str:
     return f"{sentence}; {_comparison(summary, baseline)}" if baseline else sentence
 
 
-def violation_count(summary: Mapping[str, Any]) -> int:
+def grade(summary: Mapping[str, Any]) -> str:
+    """Return the verdict in one word: "sound", "short" of energy served, or "broken" limits."""
+    if _violation_count(summary) or summary.get("diverged"):
+        return "broken"
+    return "short" if _failures(summary) else "sound"
+
+
+def _violation_count(summary: Mapping[str, Any]) -> int:
     """Count what was beyond a limit: buses and branches, once for every interval."""
     return int(summary["violation_bus_intervals"]) + int(summary.get("overloaded_branch_intervals", 0))
 
 
 def _violations(summary: Mapping[str, Any]) -> str:
-    total = violation_count(summary)
+    total = _violation_count(summary)
     kinds = {
         "over voltage": summary.get("over_voltage_bus_intervals", 0),
         "under voltage": summary.get("under_voltage_bus_intervals", 0),

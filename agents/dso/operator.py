@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cosim.agents.dso.curtailment import CurtailmentRule
+from cosim.agents.dso.curtailment import CurtailmentRule, ProRata
 from cosim.agents.dso.envelopes.policy import EnvelopePolicy, Grant
 from cosim.agents.dso.envelopes.static import StaticEnvelopes
 from cosim.agents.dso.office import GridOffice
@@ -43,7 +43,9 @@ class Operator:
         )
         for cause, detail in grant.remarks:
             self._guard.note(view.interval.index, NAME, cause, detail)
-        return EnvelopeGrant(view.interval.index, round=0, envelopes=grant.envelopes)
+        # A policy may go on writing into what it returned; a promise stays as it was given.
+        bands = Envelopes(grant.envelopes.lower_kw.copy(), grant.envelopes.upper_kw.copy())
+        return EnvelopeGrant(view.interval.index, round=0, envelopes=bands)
 
     def countersign(self, interval: Interval, envelopes: Envelopes) -> VolumeLimit:
         """Return how much each connection point may trade, by its envelope."""
@@ -68,11 +70,16 @@ class Operator:
         return EnvelopeGrant(view.interval.index, round=view.round + 1, envelopes=ordered)
 
     def _reduced(self, view: PlanView) -> np.ndarray:
+        passive = PassiveLoad(view.passive_kw, view.passive_kvar)
+        net_kw, reactive_kvar = view.nomination.net_kw, view.nomination.reactive_kvar
+        asked = (self.office, net_kw, view.request.firm_kw, reactive_kvar, passive)
         with section("envelopes"):
-            passive = PassiveLoad(view.passive_kw, view.passive_kvar)
-            nomination = view.nomination
-            return self._rule.curtail(
-                self.office, nomination.net_kw, view.request.firm_kw, nomination.reactive_kvar, passive
+            return self._guard.call(
+                lambda: self._rule.curtail(*asked),
+                faults=lambda result: _curtailment_faults(result, len(net_kw)),
+                fallback=lambda: ProRata().curtail(*asked),
+                agent=NAME,
+                interval=view.interval.index,
             )
 
     def memory(self) -> dict[str, Any]:
@@ -90,11 +97,31 @@ def _floor_wh(power_kw: np.ndarray, interval: Interval) -> np.ndarray:
 
 
 def _grant_faults(result: Any, office: GridOffice, view: GrantView) -> list[str]:
-    """Say what is wrong with granted bands: their number, or a firm power they exclude."""
-    if not isinstance(result, Grant):
-        return [f"grant returned a {type(result).__name__}; a Grant is needed"]
-    count = len(office.connection_kw)
-    if len(result.envelopes) != count:
-        return [f"{len(result.envelopes)} bands for {count} prosumers"]
-    left_out = ~result.envelopes.contains(view.request.firm_kw, 1e-6)
+    """Say what is wrong with granted bands: their form, or a firm power they exclude."""
+    if not isinstance(result, Grant) or not isinstance(result.envelopes, Envelopes):
+        return [f"grant returned {_kind(result)}; a Grant with Envelopes is needed"]
+    count, bands = len(office.connection_kw), result.envelopes
+    for column in (bands.lower_kw, bands.upper_kw):
+        if column.shape != (count,) or column.dtype.kind not in "if":
+            return [f"grant returned bands {column.shape} of {column.dtype}; numbers ({count},) are needed"]
+    if not np.all(bands.lower_kw <= bands.upper_kw):
+        return ["grant returned a band with lower_kw above upper_kw or NaN"]
+    if not all(isinstance(remark, tuple) and len(remark) == 2 for remark in result.remarks):
+        return ["grant returned remarks that are not (cause, sentence)"]
+    left_out = ~bands.contains(view.request.firm_kw, 1e-6)
     return [f"the band of row {int(left_out.argmax())} excludes its firm power"] if left_out.any() else []
+
+
+def _curtailment_faults(result: Any, count: int) -> list[str]:
+    """Say what is wrong with reduced net powers (n,)."""
+    if not isinstance(result, np.ndarray) or result.shape != (count,) or result.dtype.kind not in "if":
+        return [f"curtail returned {_kind(result)}; numbers ({count},) are needed"]
+    return [] if np.isfinite(result).all() else ["curtail returned NaN or infinity"]
+
+
+def _kind(result: Any) -> str:
+    return (
+        f"a {type(result).__name__} of shape {result.shape}"
+        if isinstance(result, np.ndarray)
+        else f"a {type(result).__name__}"
+    )

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
+
 from cosim.agents.marketplace.admission import admit
 from cosim.guard import Guard
 from cosim.messages import Cancellation
 from cosim.models.market.mechanism import Clearing, MarketContext, Mechanism, Trades, void
-from cosim.models.market.order import Orders
+from cosim.models.market.order import SELL, Orders
 from cosim.views import ClearView
 
 NAME = "marketplace"
@@ -49,13 +51,44 @@ class Marketplace:
 
 
 def _clearing_faults(result: Any, orders: Orders) -> list[str]:
-    """Say what is wrong with a mechanism's answer: fills beyond orders, trades that are not the fills."""
-    if not isinstance(result, Clearing):
-        return [f"clear returned a {type(result).__name__}; a Clearing is needed"]
+    """Say what is wrong with a mechanism's answer: its form, fills beyond orders, trades unlike fills."""
+    if not isinstance(result, Clearing) or not isinstance(result.trades, Trades):
+        return [f"clear returned a {type(result).__name__}; a Clearing with Trades is needed"]
+    return _form_faults(result, orders) or _value_faults(result, orders)
+
+
+def _form_faults(result: Clearing, orders: Orders) -> list[str]:
+    trades = result.trades
+    whole = {"seller": trades.seller, "buyer": trades.buyer, "energy_wh": trades.energy_wh}
+    for name, column in {**whole, "filled_wh": result.filled_wh}.items():
+        if not isinstance(column, np.ndarray) or column.dtype != np.int64 or column.ndim != 1:
+            return [f"{name} is no column of int64"]
+    prices = trades.price_eur_per_kwh
+    if not isinstance(prices, np.ndarray) or prices.dtype.kind != "f" or not np.isfinite(prices).all():
+        return ["price_eur_per_kwh is no column of finite numbers"]
+    if len({column.shape for column in (*whole.values(), prices)}) > 1:
+        return ["columns of trades differ in length"]
     if len(result.filled_wh) != len(orders):
         return [f"{len(result.filled_wh)} fills for {len(orders)} orders"]
-    if ((result.filled_wh < 0) | (result.filled_wh > orders.energy_wh)).any():
-        return ["an order is filled beyond its energy"]
-    if int(result.filled_wh.sum()) != 2 * result.trades.volume_wh:
-        return ["fills and trades differ"]
+    public = result.price_eur_per_kwh
+    if public is not None and not (isinstance(public, float) and np.isfinite(public)):
+        return [f"the public price is {public!r}; a finite float or None is needed"]
+    return []
+
+
+def _value_faults(result: Clearing, orders: Orders) -> list[str]:
+    trades, filled_wh = result.trades, result.filled_wh
+    if ((filled_wh < 0) | (filled_wh > orders.energy_wh)).any() or (trades.energy_wh < 0).any():
+        return ["an order is filled beyond its energy, or below nothing"]
+    traders = np.concatenate([trades.seller, trades.buyer])
+    if not np.isin(traders, orders.owner).all():
+        return ["somebody trades who is not in the book"]
+    count = int(orders.owner.max(initial=-1)) + 1
+    selling = orders.side == SELL
+    for told_wh, traded_wh in (
+        (np.where(selling, filled_wh, 0), trades.sold_wh(count)),
+        (np.where(selling, 0, filled_wh), trades.bought_wh(count)),
+    ):
+        if not np.array_equal(np.bincount(orders.owner, weights=told_wh, minlength=count), traded_wh):
+            return ["fills and trades differ"]
     return []

@@ -2,24 +2,33 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cosim.agents.prosumer.bidding.passive import Passive
 from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, CohortChance, CohortStrategy, Decision
+from cosim.agents.prosumer.faults import (
+    SET_POINTS,
+    batch_faults,
+    envelope_faults,
+    one_bid_faults,
+    one_decision_faults,
+    one_envelope_faults,
+    set_point_faults,
+)
 from cosim.agents.prosumer.one import one_outcome, one_view
 from cosim.encoding import NotPlainError, encode
-from cosim.guard import Guard
+from cosim.guard import Guard, said
 from cosim.models.devices.columns import SetPoints
-from cosim.models.envelope import Envelope, Envelopes
+from cosim.models.envelope import Envelopes
 from cosim.models.errors import BadInputError
-from cosim.models.market.order import Order, Orders
-from cosim.models.market.order import faults as order_faults
+from cosim.models.market.order import Orders
 from cosim.randomness import Chance
 from cosim.views import Outcome, ProsumersView, ProsumerView
 
-_SET_POINTS = ("battery_kw", "shiftable_kw", "ev_kw", "heat_pump_kw", "generation_kw")
+T = TypeVar("T")
+
 _FALLBACK = Passive()
 _NO_CHANCE = CohortChance(lambda count: np.empty((0, count)))
 
@@ -75,7 +84,7 @@ class ColumnCohort(Cohort):
     ) -> None:
         super().__init__(name, rows, ids, guard, chance)
         self._strategy = strategy
-        self._memory = strategy.start(ids)
+        self._memory = _begun(lambda: strategy.start(ids), name)
 
     def _draws(self, purpose: str, interval: int) -> CohortChance:
         return CohortChance(lambda count: self._chance.uniforms(self.ids, purpose, interval, count))
@@ -139,7 +148,7 @@ class OneByOneCohort(Cohort):
         chance: Chance,
     ) -> None:
         super().__init__(name, rows, ids, guard, chance)
-        self._members = [make() for _ in ids]
+        self._members = [_begun(make, name) for _ in ids]
 
     def _each(
         self,
@@ -172,9 +181,8 @@ class OneByOneCohort(Cohort):
             one_envelope_faults,
             lambda own: _FALLBACK.request(own, {}, _NO_CHANCE).row(0),
         )
-        return Envelopes(
-            np.array([band.lower_kw for band in bands]), np.array([band.upper_kw for band in bands])
-        )
+        lower, upper = ([getattr(band, edge) for band in bands] for edge in ("lower_kw", "upper_kw"))
+        return Envelopes(np.array(lower, float), np.array(upper, float))
 
     def bid(self, view: ProsumersView) -> Orders:
         books = self._each(
@@ -196,8 +204,10 @@ class OneByOneCohort(Cohort):
         )
         profile = view.expected.heat_pump_kw
         columns = {
-            name: np.array([_number(getattr(d, name), profile[row]) for row, d in enumerate(decisions)])
-            for name in _SET_POINTS
+            name: np.array(
+                [_number(getattr(d, name), profile[row]) for row, d in enumerate(decisions)], float
+            )
+            for name in SET_POINTS
         }
         return SetPoints(**columns)
 
@@ -224,6 +234,15 @@ def _number(value: float | None, profile: float) -> float:
     return profile if value is None else value
 
 
+def _begun(make: Callable[[], T], name: str) -> T:
+    try:
+        return make()
+    except Exception as error:
+        raise BadInputError.one(
+            f"strategy {name}", "start", None, f"it raised {type(error).__name__}: {said(error)}"
+        ) from error
+
+
 def plain(memory: dict[str, Any], who: str) -> dict[str, Any]:
     """Return a memory that the journal can keep; BadInputError says which part it cannot."""
     try:
@@ -232,76 +251,3 @@ def plain(memory: dict[str, Any], who: str) -> dict[str, Any]:
         allowed = "a strategy may keep numbers, strings, lists, dicts and arrays of numbers"
         raise BadInputError.one(f"strategy of {who}", str(error), None, allowed) from None
     return memory
-
-
-def envelope_faults(result: Any, count: int) -> list[str]:
-    """Say what is wrong with requested bands (n,)."""
-    if not isinstance(result, Envelopes):
-        return [f"request returned a {type(result).__name__}; Envelopes are needed"]
-    if len(result) != count or result.lower_kw.ndim != 1:
-        return [f"request returned {len(result)} bands for {count} prosumers"]
-    return []
-
-
-def batch_faults(result: Any, count: int) -> list[str]:
-    """Say what is wrong with a batch of orders."""
-    if not isinstance(result, Orders):
-        return [f"bid returned a {type(result).__name__}; Orders are needed"]
-    return order_faults(result, count)
-
-
-def set_point_faults(result: Any, count: int) -> list[str]:
-    """Say what is wrong with set-points (n,): infinities mean "as much as there is", NaN means nothing."""
-    if not isinstance(result, SetPoints):
-        return [f"dispatch returned a {type(result).__name__}; SetPoints are needed"]
-    wrong = []
-    for name in _SET_POINTS:
-        column = np.asarray(getattr(result, name))
-        if column.shape != (count,) or column.dtype.kind not in "if":
-            wrong.append(
-                f"{name} has shape {column.shape} and type {column.dtype}; ({count},) numbers are needed"
-            )
-        elif np.isnan(column).any():
-            wrong.append(f"{name} is NaN for row {int(np.isnan(column).argmax())}")
-    return wrong
-
-
-def one_envelope_faults(result: Any) -> list[str]:
-    """Say what is wrong with one requested band."""
-    if not isinstance(result, Envelope):
-        return [f"request returned a {type(result).__name__}; an Envelope is needed"]
-    return (
-        []
-        if result.lower_kw <= result.upper_kw
-        else [f"request returned {result}: lower_kw above upper_kw or NaN"]
-    )
-
-
-def one_bid_faults(result: Any) -> list[str]:
-    """Say what is wrong with one prosumer's orders."""
-    if not isinstance(result, (list, tuple)):
-        return [f"bid returned a {type(result).__name__}; a list of Order is needed"]
-    strange = [item for item in result if not isinstance(item, Order)]
-    return (
-        [f"bid returned a list with a {type(strange[0]).__name__}; only Order belongs in it"]
-        if strange
-        else []
-    )
-
-
-def one_decision_faults(result: Any) -> list[str]:
-    """Say what is wrong with one prosumer's set-points."""
-    if not isinstance(result, Decision):
-        return [f"dispatch returned a {type(result).__name__}; a Decision is needed"]
-    wrong = []
-    for name in _SET_POINTS:
-        value = getattr(result, name)
-        if name == "heat_pump_kw" and value is None:
-            continue
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float, np.floating, np.integer))
-            or np.isnan(value)
-        ):
-            wrong.append(f"{name} is {value!r}; a number is needed")
-    return wrong

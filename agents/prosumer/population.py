@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from cosim.agents.prosumer.cohort import Cohort
+from cosim.locking import locked
 from cosim.models.devices.columns import SetPoints
 from cosim.models.envelope import Envelopes
 from cosim.models.market.order import Orders
@@ -53,10 +54,10 @@ class Population:
     def learn(self, outcome: Outcome) -> None:
         """Hand everybody its own outcome."""
         for cohort in self.cohorts:
-            cohort.learn(outcome.take(cohort.rows))
+            cohort.learn(locked(outcome.take(cohort.rows)))
 
     def _shown(self, cohort: Cohort, view: ProsumersView) -> ProsumersView:
-        return view if len(self.cohorts) == 1 else view.take(cohort.rows)
+        return view if len(self.cohorts) == 1 else locked(view.take(cohort.rows))
 
     def memory(self) -> list[dict[str, Any]]:
         """Return what the strategies remember, by cohort."""

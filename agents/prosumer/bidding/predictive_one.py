@@ -64,7 +64,10 @@ class PredictiveOne(BiddingStrategy):
         position = np.zeros((1, steps))
         position[0, 0] = position_kw
         lower, upper = np.full((1, steps), -view.connection_kw), np.full((1, steps), view.connection_kw)
-        lower[0, 0], upper[0, 0] = max(view.envelope.lower_kw, lower[0, 0]), min(view.envelope.upper_kw, upper[0, 0])
+        lower[0, 0], upper[0, 0] = (
+            max(view.envelope.lower_kw, lower[0, 0]),
+            min(view.envelope.upper_kw, upper[0, 0]),
+        )
         problem = ScheduleProblem(
             hours=np.array(view.hours),
             buy_eur_per_kwh=np.array([[buy for buy, _ in prices]]),
@@ -107,4 +110,6 @@ def _battery(view: ProsumerView, mean_price: float) -> PlannedBattery:
 
 
 def _corridor(flexible: Flexible) -> Corridor:
-    return Corridor(*(np.array([column]) for column in (flexible.min_kwh, flexible.max_kwh, flexible.power_kw)))
+    return Corridor(
+        *(np.array([column]) for column in (flexible.min_kwh, flexible.max_kwh, flexible.power_kw))
+    )

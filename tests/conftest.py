@@ -1,0 +1,65 @@
+"""Short runs of the smallest scenario, for every test that needs a whole world."""
+
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cosim.clock import Clock
+from cosim.experiments.build import Build, Switches
+from cosim.experiments.scenario import Scenario
+from cosim.journal import Journal
+from cosim.recorder import Tables
+from cosim.world import World
+
+# At noon there is surplus to sell and, with little room below the limit, a grid that cannot carry it all.
+NOON = "2016-06-20T12:00:00+01:00"
+PLUGIN_MODULE = "plugins_of_the_tests"
+
+
+class ShortRuns:
+    """Builds worlds of a few intervals and plays them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._plugins = types.ModuleType(PLUGIN_MODULE)
+        monkeypatch.setitem(sys.modules, PLUGIN_MODULE, self._plugins)
+
+    def plugin(self, make: type) -> str:
+        """Return the name under which a scenario can name a class."""
+        setattr(self._plugins, make.__name__, make)
+        return f"{PLUGIN_MODULE}:{make.__name__}"
+
+    def world(self, intervals: int = 6, *, switches: Switches = Switches(), **overrides: Any) -> World:
+        """Return a world of ten truthful prosumers at noon; dots of overridden keys are written as `__`."""
+        chosen = {"people.strategy": "truthful", "time.start": NOON}
+        chosen |= {key.replace("__", "."): value for key, value in overrides.items()}
+        scenario, folder = Scenario.load("smoke-v1", overrides=chosen)
+        world = Build(scenario, folder, switches, {PLUGIN_MODULE: None}, keep_letters=True).world()
+        world.setting = replace(world.setting, intervals=intervals)
+        return world
+
+    def play(
+        self,
+        world: World,
+        journal: Journal | None = None,
+        after_tick: Callable[[int], bool] = lambda _now: True,
+    ) -> list[Tables]:
+        """Run a world and return the tables of every interval it settled."""
+        settled, kept = world.settled, []
+
+        def remembered() -> Tables:
+            kept.append(settled())
+            return kept[-1]
+
+        world.settled = remembered
+        Clock(world, journal, after_tick).run()
+        return kept
+
+
+@pytest.fixture
+def short_runs(monkeypatch):
+    """Return the maker and player of short runs."""
+    return ShortRuns(monkeypatch)
