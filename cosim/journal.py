@@ -164,9 +164,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise StorageError(f"{folder} holds no run: manifest.json is missing")
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text())
+        manifest: Any = json.loads(path.read_text())
     except ValueError as error:
         raise StorageError(f"{path} is damaged: {error}") from error
+    if not isinstance(manifest, dict):
+        raise StorageError(f"{path} is damaged: no table of values")
     if manifest.get("format") != FORMAT:
         raise StorageError(
             f"{path} is of format {manifest.get('format')}, this version reads format {FORMAT}"

@@ -14,6 +14,8 @@ COMPARED = (
     "prosumer_cost_eur",
     "dso_cost_eur",
     "violation_bus_intervals",
+    "overloaded_branch_intervals",
+    "diverged",
     "served_kwh",
     "generated_kwh",
     "curtailed_kwh",
@@ -46,7 +48,9 @@ class Baseline:
         command += [f"--days={request.days}"] if request.days is not None else []
         command += [] if request.switches.envelopes else ["--no-envelopes"]
         command += [] if request.switches.rescue else ["--no-rescue"]
-        command += [f"--strategy={who}={name}" if who else f"--strategy={name}" for who, name in request.strategies.items()]
+        command += [
+            f"--strategy={who}={name}" if who else f"--strategy={name}" for who, name in request.strategies.items()
+        ]
         command += [f"--set={key}={json.dumps(value)}" for key, value in request.overrides.items()]
         command += [f"--allow-plugin={name}" for name in request.plugins]
         process = subprocess.Popen(  # noqa: S603, our own interpreter with checked arguments

@@ -16,7 +16,7 @@ from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, CohortStrate
 from cosim.agents.prosumer.cohort import Cohort, ColumnCohort, OneByOneCohort
 from cosim.agents.prosumer.population import Population
 from cosim.almanac import Almanac, PassiveSeries
-from cosim.experiments.homes import connection_kw, portfolio
+from cosim.experiments.homes import portfolio
 from cosim.experiments.plugins import registries
 from cosim.experiments.scenario import Scenario, TariffSection
 from cosim.guard import Guard
@@ -26,7 +26,7 @@ from cosim.models.devices.sessions import EvSessions
 from cosim.models.errors import BadInputError, Fault, did_you_mean
 from cosim.models.grid.feeder import Feeder, load_feeder
 from cosim.models.grid.powerflow import PowerFlow
-from cosim.models.grid.state import Diverged, Limits
+from cosim.models.grid.state import Limits
 from cosim.models.market.tariff import Band, Dynamic, PriceSeries, Tariff, TimeOfUse
 from cosim.models.profiles import PRICE, Profiles, load_profiles
 from cosim.models.series import SeriesSum
@@ -77,7 +77,9 @@ class Build:
         homes = portfolio(prosumers, scenario.people, scenario.time.interval_s)
         community = Community(homes, bus[prosumers.bus], len(feeder.bus_ids))
         profiles = load_profiles(
-            scenario.time.start, columns=[*customers.profile_columns(), PRICE], interval_s=scenario.time.interval_s
+            scenario.time.start,
+            columns=[*customers.profile_columns(), PRICE],
+            interval_s=scenario.time.interval_s,
         )
         sessions = self._sessions(homes, prosumers.ids, chance)
         nature = self._almanac(prosumers, passive, bus, feeder, profiles, homes, sessions, chance, guard, plugins)
@@ -106,7 +108,9 @@ class Build:
     def _customers(self) -> ProsumerTable:
         path = self.folder / self.scenario.people.table
         if not path.is_file():
-            raise BadInputError.one(self.file, "people.table", repr(self.scenario.people.table), f"no such file: {path}")
+            raise BadInputError.one(
+                self.file, "people.table", repr(self.scenario.people.table), f"no such file: {path}"
+            )
         table = prosumer_table(path)
         return table.take(np.array(sorted(range(len(table)), key=lambda row: table.ids[row]), dtype=np.int64))
 
@@ -114,7 +118,12 @@ class Build:
         """Return the bus position of every bus number (highest number + 1,), -1 where there is none."""
         known = {int(bus): place for place, bus in enumerate(feeder.bus_ids)}
         faults = [
-            Fault(self.scenario.people.table, f"bus of {name}", str(bus), f"network {feeder.name} has no such bus")
+            Fault(
+                self.scenario.people.table,
+                f"bus of {name}",
+                str(bus),
+                f"network {feeder.name} has no such bus",
+            )
             for name, bus in zip(customers.ids, customers.bus.tolist(), strict=True)
             if bus not in known
         ]
@@ -179,13 +188,20 @@ class Build:
         )
 
     def _setting(
-        self, feeder: Feeder, community: Community, nature: Almanac, prosumers: ProsumerTable, profiles: Profiles
+        self,
+        feeder: Feeder,
+        community: Community,
+        nature: Almanac,
+        prosumers: ProsumerTable,
+        profiles: Profiles,
     ) -> Setting:
         scenario, time_ = self.scenario, self.scenario.time
         grid, interval_s = scenario.grid, scenario.time.interval_s
         prices = profiles.price()
         day_ahead = PriceSeries(
-            prices.window(-profiles.first, profiles.values.shape[1])[0], -profiles.first * interval_s, interval_s
+            prices.window(-profiles.first, profiles.values.shape[1])[0],
+            -profiles.first * interval_s,
+            interval_s,
         )
         setting = Setting(
             ids=prosumers.ids,
@@ -223,7 +239,11 @@ class Build:
 
     def _cohorts(self, known: Registry, ids: tuple[str, ...], guard: Guard, chance: Chance) -> list[Cohort]:
         people = self.scenario.people
-        strangers = [Fault(self.file, f"people.strategies.{name}", "", did_you_mean(name, ids)) for name in people.strategies if name not in ids]
+        strangers = [
+            Fault(self.file, f"people.strategies.{name}", "", did_you_mean(name, ids))
+            for name in people.strategies
+            if name not in ids
+        ]
         if strangers:
             raise BadInputError(strangers)
         chosen = [people.strategies.get(name, people.strategy) for name in ids]

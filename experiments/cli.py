@@ -14,7 +14,7 @@ import typer
 
 app = typer.Typer(
     name="cosim",
-    help="Peer-to-peer electricity markets inside real distribution grids: prosumers, operator and marketplace, AC-checked.",
+    help="Peer-to-peer electricity markets inside real distribution grids, every interval checked by AC power flow.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -23,7 +23,10 @@ app = typer.Typer(
 INTERRUPTED = 130
 
 ScenarioArgument = Annotated[str, typer.Argument(help="A scenario of the gallery, or the path of a TOML file.")]
-PluginOption = Annotated[list[str], typer.Option("--allow-plugin", help="Module with code of your own: installed, or NAME.py here.")]
+PluginOption = Annotated[
+    list[str],
+    typer.Option("--allow-plugin", help="Module with code of your own: installed, or NAME.py here."),
+]
 
 
 @contextmanager
@@ -48,7 +51,7 @@ def _exit_codes() -> Iterator[None]:
 
 
 @app.command()
-def run(  # noqa: PLR0917, one parameter an option
+def run(
     scenario: ScenarioArgument,
     out: Annotated[Path | None, typer.Option(help="New folder for the results; runs/SCENARIO-N by default.")] = None,
     days: Annotated[int | None, typer.Option(help="Length of the run in days, instead of the scenario's.")] = None,
@@ -57,9 +60,15 @@ def run(  # noqa: PLR0917, one parameter an option
     allow_plugin: PluginOption = [],  # noqa: B006, typer copies it
     set_: Annotated[list[str], typer.Option("--set", help="KEY=VALUE: any field of the scenario, dotted.")] = [],  # noqa: B006, typer copies it
     no_market: Annotated[bool, typer.Option("--no-market", help="Nobody trades.")] = False,
-    no_envelopes: Annotated[bool, typer.Option("--no-envelopes", help="No grants, no tightening, no curtailment; checks stay.")] = False,
-    no_rescue: Annotated[bool, typer.Option("--no-rescue", help="Envelopes, but no tightening and no curtailment.")] = False,
-    no_baseline: Annotated[bool, typer.Option("--no-baseline", help="Leave out the run without a market beside this one.")] = False,
+    no_envelopes: Annotated[
+        bool, typer.Option("--no-envelopes", help="No grants, no tightening, no curtailment; checks stay.")
+    ] = False,
+    no_rescue: Annotated[
+        bool, typer.Option("--no-rescue", help="Envelopes, but no tightening and no curtailment.")
+    ] = False,
+    no_baseline: Annotated[
+        bool, typer.Option("--no-baseline", help="Leave out the run without a market beside this one.")
+    ] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the verdict only.")] = False,
@@ -91,7 +100,14 @@ def run(  # noqa: PLR0917, one parameter an option
             if baseline:
                 baseline.stop()
             raise
-        _finish(request.out, finished=finished, baseline=baseline, report=not no_report, as_json=json_, quiet=quiet)
+        _finish(
+            request.out,
+            finished=finished,
+            baseline=baseline,
+            report=not no_report,
+            as_json=json_,
+            quiet=quiet,
+        )
 
 
 @app.command()
@@ -122,13 +138,17 @@ def check(
         broken = check_plugin(plugin, Path.cwd())
         for sentence in broken:
             typer.echo(f"  {sentence}")
-        typer.echo(f"{plugin} keeps the contract" if not broken else f"{plugin} breaks the contract in {len(broken)} ways")
+        typer.echo(
+            f"{plugin} keeps the contract" if not broken else f"{plugin} breaks the contract in {len(broken)} ways"
+        )
         raise typer.Exit(2 if broken else 0)
 
 
 @app.command()
 def powerflow(
-    network: Annotated[str, typer.Argument(help="Bundled network, pandapower:NAME, or a JSON file in the bundled format.")],
+    network: Annotated[
+        str, typer.Argument(help="Bundled network, pandapower:NAME, or a JSON file in the bundled format.")
+    ],
     slack: Annotated[float | None, typer.Option(help="Slack voltage in pu, instead of the network's.")] = None,
     load_scale: Annotated[float, typer.Option(help="Factor on all loads.")] = 1.0,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

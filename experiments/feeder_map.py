@@ -1,12 +1,11 @@
 """A feeder as a picture: electrical distance along x, one row for every lateral."""
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
 
-from cosim.experiments.plots import BAD, GREY, Figure, layout, listed
+from cosim.experiments.plots import BAD, GREY, Figure, label, layout, listed
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Limits
@@ -21,7 +20,7 @@ class FeederPlan:
     """Where each bus of a feeder is drawn.
 
     Attributes:
-        distance: size of the impedance between a bus and upstream, in % of nominal voltage per MVA (B,)
+        distance: sizes of the impedances between upstream and a bus, in % of nominal voltage per MVA (B,)
         row: line of the drawing, 0 at the top, int64 (B,)
         tree: the paths along which distances add up; on a meshed feeder some of its branches
 
@@ -55,7 +54,8 @@ def feeder_map(feeder: Feeder, moment: Moment, limits: Limits) -> Figure:
     hot = moment.loading_percent[plan.tree.parent_branch[fed]] > limits.loading_percent * (1 + 1e-6)
     hot &= plan.tree.parent_branch[fed] >= 0
     drawn = layout(
-        520, {"title": {"text": "electrical distance from upstream, |Z| (% of nominal voltage per MVA)"}}
+        520,
+        {"title": {"text": "electrical distance from upstream, sum of |Z| (% of nominal voltage per MVA)"}},
     )
     drawn["hovermode"] = "closest"
     drawn["yaxis"] = {"visible": False, "autorange": "reversed"}
@@ -85,19 +85,21 @@ def _spanning(feeder: Feeder) -> np.ndarray:
 
 
 def _distance(feeder: Feeder, spanned: Tree) -> np.ndarray:
-    """Add up impedances outwards along the tree: sizes in % of nominal voltage per MVA (B,).
+    """Add up sizes of impedances outwards along the tree, in % of nominal voltage per MVA (B,).
 
-    The impedance between two neighbours is -1 over their mutual admittance.
+    The impedance between two neighbours is -1 over their mutual admittance. Sizes are added, not the complex
+    numbers: a transformer's vector group turns those.
     """
     admittance = PowerFlow(feeder).admittance()
     bus = spanned.order[spanned.parent[spanned.order] >= 0]
     near, far = admittance.internal[spanned.parent[bus]], admittance.internal[bus]
-    mutual = np.asarray(admittance.ybus[near, far]).ravel()
-    step = np.divide(-1.0, mutual, out=np.zeros(len(bus), complex), where=(near != far) & (mutual != 0))
-    reached = np.zeros(len(feeder.bus_ids), dtype=complex)
+    mutual = np.abs(np.asarray(admittance.ybus[near, far])).ravel()
+    apart = (near != far) & (mutual > 0)
+    step = np.divide(1.0, mutual, out=np.zeros(len(bus)), where=apart)
+    reached = np.zeros(len(feeder.bus_ids))
     for place, own in zip(bus.tolist(), step.tolist(), strict=True):
         reached[place] = reached[spanned.parent[place]] + own
-    return np.abs(reached) * 100.0 * 1000.0 / admittance.base_kva
+    return reached * 100.0 * 1000.0 / admittance.base_kva
 
 
 def _rows(spanned: Tree, distance: np.ndarray) -> np.ndarray:
@@ -162,7 +164,7 @@ def _buses(feeder: Feeder, plan: FeederPlan, moment: Moment, limits: Limits) -> 
     vm = moment.vm_pu[order]
     beyond = (vm > limits.vm_max_pu + 1e-6) | (vm < limits.vm_min_pu - 1e-6)
     half = max(limits.vm_max_pu - 1.0, 1.0 - limits.vm_min_pu, 0.01)
-    names = [escape(str(bus)) for bus in feeder.bus_ids[order].tolist()]
+    names = [label(str(bus)) for bus in feeder.bus_ids[order].tolist()]
     labelled = len(order) <= _LABELLED_BUSES
     slack = np.isin(order, feeder.slack)
     return {
@@ -176,8 +178,7 @@ def _buses(feeder: Feeder, plan: FeederPlan, moment: Moment, limits: Limits) -> 
         "textposition": "top center",
         "textfont": {"size": 10, "color": "#555"},
         "hovertext": [
-            f"bus {name}: {_reading(plan, moment, bus)}"
-            for name, bus in zip(names, order.tolist(), strict=True)
+            f"bus {name}: {_reading(plan, moment, bus)}" for name, bus in zip(names, order.tolist(), strict=True)
         ],
         "hoverinfo": "text",
         "marker": {
@@ -190,7 +191,7 @@ def _buses(feeder: Feeder, plan: FeederPlan, moment: Moment, limits: Limits) -> 
             "colorbar": {"title": {"text": "pu"}, "thickness": 12},
             "line": {
                 "width": np.where(beyond, 3, 1).tolist(),
-                "color": np.where(beyond, BAD, "#666").tolist(),
+                "color": np.where(beyond, "#000", "#666").tolist(),
             },
         },
     }
@@ -202,6 +203,4 @@ def _reading(plan: FeederPlan, moment: Moment, bus: int) -> str:
     if branch < 0:
         return voltage
     power, loading = abs(moment.branch_p_kw[branch]), moment.loading_percent[branch]
-    return f"{voltage}<br>fed by a branch that carries {power:,.1f} kW" + (
-        f", {loading:.1f} %" if loading else ""
-    )
+    return f"{voltage}<br>fed by a branch that carries {power:,.1f} kW" + (f", {loading:.1f} %" if loading else "")

@@ -58,9 +58,7 @@ def key_figures(summary: Mapping[str, Any]) -> list[Row]:
     """Return the key figures that a summary has, in order; without a baseline its texts are dashes."""
     baseline: Mapping[str, Any] = summary.get("baseline") or {}
     return [
-        _row(figure, summary[figure.key], baseline.get(figure.key))
-        for figure in KEY_FIGURES
-        if figure.key in summary
+        _row(figure, summary[figure.key], baseline.get(figure.key)) for figure in KEY_FIGURES if figure.key in summary
     ]
 
 

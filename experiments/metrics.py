@@ -90,9 +90,8 @@ def _accounts(db: Any, prosumers: int) -> dict[str, Any]:
         " UNION ALL SELECT payer, -money FROM ledger) GROUP BY account ORDER BY account"
     ).fetchall()
     gained = dict(rows)
-    imbalance = one_row(
-        db, f"SELECT coalesce(sum(CASE WHEN payer < {prosumers} THEN money ELSE -money END), 0)::BIGINT AS paid FROM ledger WHERE kind = 2"
-    )
+    paid = "CASE WHEN payer < ? THEN money ELSE -money END"
+    imbalance = one_row(db, f"SELECT coalesce(sum({paid}), 0)::BIGINT AS paid FROM ledger WHERE kind = 2", [prosumers])
     named = ("supplier", "operator", "marketplace", "upstream", "passive")
     return {
         "prosumer_cost_eur": -sum(gained.get(row, 0) for row in range(prosumers)) / MONEY_PER_EUR,

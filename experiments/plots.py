@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class TimeAxis:
 
     def axis(self) -> dict[str, Any]:
         """Return the axis itself."""
-        return {"type": "date", "title": {"text": f"time ({self.offset})"}}
+        return {"type": "date", "title": {"text": f"time ({self.offset})", "standoff": 8}, "automargin": True}
 
     def blocks(self, values: np.ndarray, combine: Callable[..., np.ndarray]) -> np.ndarray:
         """Combine (T, ...) by a reduceat such as `np.minimum.reduceat` to (points, ...)."""
@@ -74,9 +75,12 @@ class TimeAxis:
 def listed(values: np.ndarray, decimals: int) -> list[float | None]:
     """Return rounded numbers for JSON; None stands for NaN and infinity."""
     rounded = np.round(np.asarray(values, dtype=float), decimals) + 0.0
-    return [
-        value if known else None for value, known in zip(rounded.tolist(), np.isfinite(rounded), strict=True)
-    ]
+    return [value if known else None for value, known in zip(rounded.tolist(), np.isfinite(rounded), strict=True)]
+
+
+def label(name: str) -> str:
+    """Return a name as plotly shows it letter by letter; unescaped, it would read tags and links in it."""
+    return escape(name, quote=False)
 
 
 def layout(height: int, xaxis: dict[str, Any]) -> dict[str, Any]:
@@ -102,9 +106,7 @@ def price_and_volume(intervals: Columns, axis: TimeAxis) -> Figure:
         ("day_ahead_eur_per_kwh", "day-ahead", ORANGE, "dot"),
     )
     traces = [
-        _steps(
-            axis, listed(axis.mean(intervals[key]), 4), name, {"color": colour, "dash": dash, "width": 1.5}
-        )
+        _steps(axis, listed(axis.mean(intervals[key]), 4), name, {"color": colour, "dash": dash, "width": 1.5})
         for key, name, colour, dash in prices
         if np.isfinite(intervals[key]).any()
     ]

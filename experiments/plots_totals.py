@@ -4,7 +4,6 @@ Names are escaped here, because plotly reads some HTML in labels.
 """
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from cosim.experiments.plots import (
     SKY,
     Columns,
     Figure,
+    label,
     layout,
     listed,
 )
@@ -42,7 +42,7 @@ def trade_map(trades: Columns, ids: Sequence[str]) -> Figure | None:
     shown, others = np.sort(active[:MAX_TRADERS]), len(active) - MAX_TRADERS
     place = np.full(len(ids), len(shown))
     place[shown] = np.arange(len(shown))
-    names = [escape(ids[row]) for row in shown.tolist()] + ([f"{others} others"] if others > 0 else [])
+    names = [label(ids[row]) for row in shown.tolist()] + ([f"{others} others"] if others > 0 else [])
     cells = np.zeros((len(names), len(names)))
     np.add.at(cells, (place[trades["seller"]], place[trades["buyer"]]), kwh)
     cells[cells == 0.0] = np.nan
@@ -73,9 +73,8 @@ def money_by_account(ledger: Columns, prosumers: int) -> Figure:
     bars = []
     for kind in LedgerKind:
         eur = _gained_eur(ledger, ledger["kind"] == kind, prosumers)
-        label = kind.name.replace("_", " ").lower()
         if eur.any():
-            bars.append(_bar(label, _KINDS[kind], listed(eur, 2), names))
+            bars.append(_bar(kind.name.replace("_", " ").lower(), _KINDS[kind], listed(eur, 2), names))
     drawn = layout(340, {"title": {"text": "EUR gained (right) and paid (left)"}})
     return {"data": bars, "layout": {**drawn, **_NAMES_DOWN, "barmode": "relative"}}
 
@@ -91,7 +90,7 @@ def _gained_eur(ledger: Columns, rows: np.ndarray, prosumers: int) -> np.ndarray
 def time_split(seconds: dict[str, float]) -> Figure:
     """Draw where the wall time went, the longest on top."""
     parts = sorted(((value, name) for name, value in seconds.items() if name != "total"), reverse=True)
-    bars = _bar("seconds", BLUE, [value for value, _ in parts], [escape(name) for _, name in parts])
+    bars = _bar("seconds", BLUE, [value for value, _ in parts], [label(name) for _, name in parts])
     drawn = layout(90 + 22 * len(parts), {"title": {"text": "seconds"}})
     return {"data": [bars], "layout": {**drawn, **_NAMES_DOWN}}
 

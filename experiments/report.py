@@ -92,15 +92,11 @@ def _render(content: dict[str, Any]) -> str:
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.filters["number"] = number
     environment.filters["sha256"] = _sha256
-    template = environment.from_string(
-        (files("cosim.experiments") / "templates" / "report.html").read_text("utf-8")
-    )
+    template = environment.from_string((files("cosim.experiments") / "templates" / "report.html").read_text("utf-8"))
     # As browsers read it, or its digest would differ; and nothing in it may end the script element.
     plotly = get_plotlyjs().replace("\r\n", "\n").replace("</script", "<\\/script")
     return template.render(content, plotly=Markup(plotly))  # noqa: S704, the library's own code

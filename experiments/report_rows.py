@@ -84,9 +84,7 @@ def energy(people: People, intervals: Columns, hours: float) -> dict[str, list[t
         "losses": intervals["loss_kw"],
     }
     sides = {"in": into, "out": out}
-    return {
-        side: [(name, float(kw.sum()) * hours) for name, kw in parts.items()] for side, parts in sides.items()
-    }
+    return {side: [(name, float(kw.sum()) * hours) for name, kw in parts.items()] for side, parts in sides.items()}
 
 
 def people_rows(people: People, hours: float) -> list[dict[str, Any]]:

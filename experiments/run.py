@@ -40,7 +40,7 @@ class Request:
     days: int | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
     strategies: dict[str, str] = field(default_factory=dict)
-    switches: Switches = Switches()
+    switches: Switches = field(default_factory=Switches)
     plugins: tuple[str, ...] = ()
     plugin_folder: Path = field(default_factory=Path.cwd)
 
@@ -168,7 +168,11 @@ def continue_run(folder: Path, observe: Observer = lambda _world, _now: None) ->
 
 def _refuse_other_versions(kept: dict[str, Any], folder: Path) -> None:
     now = versions()
-    other = [f"{name} {kept['versions'].get(name)} (here {now[name]})" for name in now if kept["versions"].get(name) != now[name]]
+    other = [
+        f"{name} {kept['versions'].get(name)} (here {now[name]})"
+        for name in now
+        if kept["versions"].get(name) != now[name]
+    ]
     if other:
         raise StorageError(f"{folder} was begun with other versions, so its result could differ: {', '.join(other)}")
 
@@ -196,7 +200,12 @@ def _finish(world: World, journal: Journal, watch: Stopwatch, began: float) -> N
         summary = summarise(journal.folder, world)
     seconds = time.perf_counter() - began
     split = {name: round(value, 4) for name, value in sorted(watch.seconds.items())}
-    summary = {"scenario": kept["scenario"]["name"], "seed": kept["scenario"]["seed"], **summary}
+    summary = {
+        "scenario": kept["scenario"]["name"],
+        "seed": kept["scenario"]["seed"],
+        "days": kept["scenario"]["time"]["days"],
+        **summary,
+    }
     summary |= {"wall_s": round(seconds, 3), "time_split_s": {**split, "total": round(seconds, 4)}}
     write_json(journal.folder / "summary.json", summary)
     write_json(journal.folder / "manifest.json", {"format": 1, **kept, "result_sha256": summary["result_sha256"]})
@@ -213,8 +222,13 @@ def manifest(build: Build, request: Request, world: World) -> dict[str, Any]:
         "scenario": build.scenario.model_dump(mode="json"),
         "ids": list(world.setting.ids),
         "bus_ids": world.setting.truth.feeder.bus_ids.tolist(),
+        "asked_for": request.scenario,
         "folder": str(build.folder.resolve()),
-        "switches": {"market": build.switches.market, "envelopes": build.switches.envelopes, "rescue": build.switches.rescue},
+        "switches": {
+            "market": build.switches.market,
+            "envelopes": build.switches.envelopes,
+            "rescue": build.switches.rescue,
+        },
         "plugins": list(request.plugins),
         "plugin_folder": str(request.plugin_folder.resolve()),
         "versions": versions(),
@@ -236,7 +250,11 @@ def _stop_on_signal() -> Iterator[Callable[[], bool]]:
         if len(caught) > 1:
             raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)} if _in_main_thread() else {}
+    before = (
+        {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
+        if _in_main_thread()
+        else {}
+    )
     try:
         yield lambda: bool(caught)
     finally:
@@ -248,5 +266,3 @@ def _in_main_thread() -> bool:
     import threading
 
     return threading.current_thread() is threading.main_thread()
-
-

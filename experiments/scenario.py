@@ -51,7 +51,9 @@ class Grid(Section):
     """The feeder and what the operator accepts on it."""
 
     network: str = Field(description="bundled network, pandapower:NAME, or a JSON file beside the scenario")
-    slack_vm_pu: Annotated[float, Field(ge=0.8, le=1.2)] | None = Field(None, description="slack voltage in pu; the network's own if absent")
+    slack_vm_pu: Annotated[float, Field(ge=0.8, le=1.2)] | None = Field(
+        None, description="slack voltage in pu; the network's own if absent"
+    )
     vm_min_pu: Annotated[float, Field(ge=0.5, le=1.0)] = Field(0.95, description="lowest accepted voltage in pu")
     vm_max_pu: Annotated[float, Field(ge=1.0, le=1.5)] = Field(1.05, description="highest accepted voltage in pu")
     loading_percent: Positive = Field(100.0, description="highest accepted branch loading in percent of its rating")
@@ -71,7 +73,9 @@ class People(Section):
     heat_pump_scale: NotNegative = Field(1.0, description="factor on heat pump ratings")
     cars_per_kw: NotNegative = Field(0.0, description="cars per kW of residential peak demand")
     car_kw: Positive = Field(7.4, description="charging power of a car in kW")
-    battery_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(0.95, description="efficiency of charging, and of discharging")
+    battery_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.95, description="efficiency of charging, and of discharging"
+    )
     battery_soc_min: Share = Field(0.1, description="lowest state of charge as a share of capacity")
     battery_soc_max: Share = Field(0.95, description="highest state of charge as a share of capacity")
     battery_wear_eur_per_kwh: NotNegative = Field(0.005, description="cost of each kWh charged or discharged in EUR")
@@ -89,18 +93,26 @@ class People(Section):
 class TariffBand(Section):
     """A retail price from a time of day on."""
 
-    start: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):(00|15|30|45)$")] = Field(description="time of day HH:MM, on a quarter-hour")
+    start: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):(00|15|30|45)$")] = Field(
+        description="time of day HH:MM, on a quarter-hour"
+    )
     eur_per_kwh: Number = Field(description="supplier's energy price in EUR/kWh")
 
 
 class TariffSection(Section):
     """What the supplier and the network charge."""
 
-    kind: Literal["time_of_use", "dynamic"] = Field("time_of_use", description="price bands by the clock, or day-ahead plus markup")
+    kind: Literal["time_of_use", "dynamic"] = Field(
+        "time_of_use", description="price bands by the clock, or day-ahead plus markup"
+    )
     bands: tuple[TariffBand, ...] = Field((), description="bands of a time-of-use tariff, in order")
-    markup_eur_per_kwh: Number = Field(0.12, description="what a dynamic tariff adds to the day-ahead price, in EUR/kWh")
+    markup_eur_per_kwh: Number = Field(
+        0.12, description="what a dynamic tariff adds to the day-ahead price, in EUR/kWh"
+    )
     feed_in_eur_per_kwh: Number = Field(0.07, description="what the supplier pays, in EUR/kWh")
-    network_charge_eur_per_kwh: NotNegative = Field(0.08, description="what the operator charges on metered import, in EUR/kWh")
+    network_charge_eur_per_kwh: NotNegative = Field(
+        0.08, description="what the operator charges on metered import, in EUR/kWh"
+    )
 
     @model_validator(mode="after")
     def _bands_needed(self) -> Self:
@@ -114,7 +126,9 @@ class Market(Section):
 
     mechanism: str = Field("uniform_price", description="how orders are matched")
     fee_eur_per_kwh: NotNegative = Field(0.002, description="market fee of each side, in EUR/kWh")
-    gate_lead_intervals: Annotated[int, Field(ge=0, le=8)] = Field(1, description="intervals between gate closure and delivery")
+    gate_lead_intervals: Annotated[int, Field(ge=0, le=8)] = Field(
+        1, description="intervals between gate closure and delivery"
+    )
 
 
 class OperatorSection(Section):
@@ -122,7 +136,9 @@ class OperatorSection(Section):
 
     envelopes: str = Field("fair", description="envelope policy")
     curtailment: str = Field("pro_rata", description="rule for plans that the grid does not carry")
-    tighten_rounds: Annotated[int, Field(ge=0, le=3)] = Field(2, description="rounds of tightening before the rule acts")
+    tighten_rounds: Annotated[int, Field(ge=0, le=3)] = Field(
+        2, description="rounds of tightening before the rule acts"
+    )
 
 
 class Forecast(Section):
@@ -135,7 +151,9 @@ class Forecast(Section):
 class Scenario(Section):
     """A complete description of a run, but for its seed's draws."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] = Field(description="name and version, as in village-v1")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] = Field(
+        description="name and version, as in village-v1"
+    )
     title: str = Field("", description="one line for the gallery")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(1, description="seed of all chance")
     time: Time
@@ -219,7 +237,9 @@ def _faults(model: type[BaseModel], error: ValidationError, file: str) -> list[F
 
 def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     for part in path:
-        inner = model.model_fields[str(part)].annotation if isinstance(part, str) and part in model.model_fields else None
+        inner = (
+            model.model_fields[str(part)].annotation if isinstance(part, str) and part in model.model_fields else None
+        )
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             model = inner
     return list(model.model_fields)

@@ -1,5 +1,6 @@
 """Reading run directories: sealed Parquet parts and what the journal still holds, as one table."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +66,8 @@ def query_tables(folder: Path) -> "duckdb.DuckDBPyConnection":
     return db
 
 
-def one_row(db: Any, sql: str) -> dict[str, Any]:
+def one_row(db: Any, sql: str, values: Sequence[Any] = ()) -> dict[str, Any]:
     """Return the single row of a query, by column name."""
-    cursor = db.execute(sql)
+    cursor = db.execute(sql, list(values))
     names = [column[0] for column in cursor.description]
     return dict(zip(names, cursor.fetchone(), strict=True))

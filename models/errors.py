@@ -1,4 +1,4 @@
-"""The exception tree. Exceptions are for people's mistakes and broken machines; what can fail in the course of a run is a value.
+"""The exception tree: for people's mistakes and broken machines. What can fail in the course of a run is a value.
 
 ::
 

@@ -111,20 +111,14 @@ def _read(path: Path, columns: list[str] | None) -> tuple[list[str], datetime, n
         raise BadInputError.one(str(path), "file", None, f"cannot be read as Parquet ({error})") from error
     known = [row[0] for row in described if row[0] != _TIME_COLUMN]
     wanted = known if columns is None else columns
-    faults = [
-        Fault(path.name, "column", repr(name), did_you_mean(name, known))
-        for name in wanted
-        if name not in known
-    ]
+    faults = [Fault(path.name, "column", repr(name), did_you_mean(name, known)) for name in wanted if name not in known]
     if len(known) == len(described):
-        faults.append(
-            Fault(path.name, _TIME_COLUMN, "", "is missing: the time of each row, naive in fixed UTC+1")
-        )
+        faults.append(Fault(path.name, _TIME_COLUMN, "", "is missing: the time of each row, naive in fixed UTC+1"))
     if faults:
         raise BadInputError(faults)
     names = ", ".join('"' + name.replace('"', '""') + '"' for name in [_TIME_COLUMN, *wanted])
     # The names come from the file's own list of columns, quoted; nothing a person wrote enters the query.
-    query = f"SELECT {names} FROM read_parquet(?) ORDER BY 1"  # noqa: S608
+    query = f"SELECT {names} FROM read_parquet(?) ORDER BY 1"
     frame = connection.execute(query, [str(path)]).df()
     times = frame[_TIME_COLUMN].to_numpy().astype("datetime64[s]")
     values = np.ascontiguousarray(frame[wanted].to_numpy(dtype=np.float64).T)
@@ -134,9 +128,7 @@ def _read(path: Path, columns: list[str] | None) -> tuple[list[str], datetime, n
 
 def _check_table(file: str, times: np.ndarray, values: np.ndarray, names: list[str]) -> None:
     gaps = np.flatnonzero(np.diff(times) != np.timedelta64(_TABLE_INTERVAL_S, "s"))
-    faults = (
-        [Fault(file, "time", f"a gap after {times[gaps[0]]}", "allowed is every 15 min")] if len(gaps) else []
-    )
+    faults = [Fault(file, "time", f"a gap after {times[gaps[0]]}", "allowed is every 15 min")] if len(gaps) else []
     faults += [
         Fault(file, f"column {name!r}", "not finite", "allowed are finite numbers")
         for name, column in zip(names, values, strict=True)

@@ -1,7 +1,7 @@
 """One interval as a pure function: device states, decisions and weather in; next states, grid and ledger out.
 
-The same function plans (on forecasts, without a ledger), delivers (on what really happened, with one) and trains: leading
-axes of the columns (days, scenarios, populations) broadcast as far as the flow engine that is handed in carries them.
+The same function plans (on forecasts, without a ledger), delivers (on what really happened, with one) and trains:
+leading axes of the columns (days, scenarios, populations) broadcast as far as the flow engine handed in carries them.
 """
 
 from dataclasses import dataclass

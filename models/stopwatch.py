@@ -1,7 +1,7 @@
 """Where the time goes: named sections, nested ones counted once.
 
-The stopwatch is the single thing that code may reach without being handed it, because measuring must not change a signature;
-nothing it holds ever enters a result.
+The stopwatch is the single thing that code may reach without being handed it, because measuring must not change a
+signature; nothing it holds ever enters a result.
 """
 
 import time

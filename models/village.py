@@ -4,7 +4,7 @@ import csv
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -46,10 +46,10 @@ class ProsumerTable:
 
     def take(self, rows: np.ndarray) -> "ProsumerTable":
         """Return some rows, in the order of the row numbers."""
-        columns = {
-            item.name: column[rows] if isinstance(column := getattr(self, item.name), np.ndarray) else tuple(column[row] for row in rows)
-            for item in fields(self)
-        }
+        columns: dict[str, Any] = {}
+        for item in fields(self):
+            column = getattr(self, item.name)
+            columns[item.name] = column[rows] if isinstance(column, np.ndarray) else tuple(column[row] for row in rows)
         return ProsumerTable(**columns)
 
     def profile_columns(self) -> list[str]:
@@ -96,9 +96,7 @@ def prosumer_table(path: Path) -> ProsumerTable:
         raise BadInputError.one(str(path), "file", None, f"cannot be read as CSV ({error})") from error
     needed = ["bus", "kind", *_NUMBERS, *_PROFILES]
     known = list(rows[0]) if rows else []
-    faults = [
-        Fault(path.name, f"column {name!r}", "missing", "is needed") for name in needed if name not in known
-    ]
+    faults = [Fault(path.name, f"column {name!r}", "missing", "is needed") for name in needed if name not in known]
     if not rows:
         faults = [Fault(path.name, "rows", "0", "allowed is at least one prosumer")]
     if faults:

@@ -1,4 +1,4 @@
-"""Every example in a docstring runs. The rooms refuse to be imported by another name, so the modules are walked by theirs."""
+"""Every example in a docstring runs; modules are walked by the names they insist on."""
 
 import doctest
 import importlib

@@ -39,6 +39,15 @@ def test_own_strategy_keeps_the_contract(own: Path) -> None:
 
 def test_own_strategy_runs(own: Path) -> None:
     """The ten-line strategy runs for everybody without an edit anywhere, and the file that was loaded is named."""
-    words = ["run", "smoke-v1", "--strategy", "my_agents:Cautious", "--allow-plugin", "my_agents", "--out", "out"]
+    words = [
+        "run",
+        "smoke-v1",
+        "--strategy",
+        "my_agents:Cautious",
+        "--allow-plugin",
+        "my_agents",
+        "--out",
+        "out",
+    ]
     in_folder(own, sys.executable, "-m", "cosim", *words, "--no-baseline", "--no-report")
     assert (own / "out" / "summary.json").is_file()

@@ -1,4 +1,4 @@
-"""The wheel, installed elsewhere and run from another folder: package data vanish in wheels, not in editable installs."""
+"""The wheel, installed elsewhere and run from another folder: wheels lose package data, editable installs never."""
 
 import json
 import os
@@ -23,7 +23,17 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder / "env", with_pip=False, symlinks=True)
     own = folder / "env" / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     (wheel,) = wheels.glob("cosim-*.whl")
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(own)]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(own),
+    ]
     subprocess.run([*install, str(wheel)], check=True, capture_output=True)
     # A path file does not run the path files inside it, so the editable install beside the dependencies stays out.
     (own / "dependencies.pth").write_text("\n".join(site.getsitepackages()) + "\n")

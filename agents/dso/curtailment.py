@@ -54,7 +54,5 @@ class ProRata(CurtailmentRule):
             return firm_kw + (share if harm_up else 1.0) * up + (share if harm_down else 1.0) * down
 
         floor = office.breach(office.solve(reduced(0.0), reactive_kvar, passive))
-        share = largest_share(
-            lambda s: office.breach(office.solve(reduced(s), reactive_kvar, passive)) <= floor
-        )
+        share = largest_share(lambda s: office.breach(office.solve(reduced(s), reactive_kvar, passive)) <= floor)
         return reduced(share)

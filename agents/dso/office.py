@@ -44,9 +44,7 @@ class GridOffice:
         """Ratings of the connections (n,)."""
         return self.community.portfolio.connection_kw
 
-    def solve(
-        self, net_kw: np.ndarray, reactive_kvar: np.ndarray, passive: PassiveLoad
-    ) -> GridState | Diverged:
+    def solve(self, net_kw: np.ndarray, reactive_kvar: np.ndarray, passive: PassiveLoad) -> GridState | Diverged:
         """Solve AC for net powers (n,)."""
         return power_flow(self.community, self.flow, net_kw, reactive_kvar, passive)
 
@@ -94,9 +92,7 @@ class GridOffice:
     def measured(self, state: GridState) -> np.ndarray:
         """Return what a state makes of each row: squared voltage, and signed apparent power by loading."""
         rate = self.flow.feeder.branch_rate_kva[self._rated]
-        apparent = (
-            np.sign(state.branch_p_kw[self._rated]) * state.branch_loading_percent[self._rated] / 100 * rate
-        )
+        apparent = np.sign(state.branch_p_kw[self._rated]) * state.branch_loading_percent[self._rated] / 100 * rate
         return np.concatenate([state.vm_pu[self._watched] ** 2, apparent])
 
     @cached_property

@@ -23,9 +23,7 @@ NAME = "operator"
 class Operator:
     """Answers for the grid, searching with its office's power flow; what is true is not its to decide."""
 
-    def __init__(
-        self, policy: EnvelopePolicy, rule: CurtailmentRule, office: GridOffice, guard: Guard
-    ) -> None:
+    def __init__(self, policy: EnvelopePolicy, rule: CurtailmentRule, office: GridOffice, guard: Guard) -> None:
         self.office = office
         self._policy = policy
         self._rule = rule
@@ -57,9 +55,7 @@ class Operator:
         reduced = self._reduced(view)
         firm = view.request.firm_kw
         narrow = Envelopes(np.minimum(firm, reduced), np.maximum(firm, reduced))
-        return EnvelopeGrant(
-            view.interval.index, round=view.round + 1, envelopes=narrow.within(view.envelopes)
-        )
+        return EnvelopeGrant(view.interval.index, round=view.round + 1, envelopes=narrow.within(view.envelopes))
 
     def curtail(self, view: PlanView) -> EnvelopeGrant:
         """Return bands that hold everybody to what the rule leaves, in the direction in which it reduced."""

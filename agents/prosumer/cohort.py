@@ -36,9 +36,7 @@ _NO_CHANCE = CohortChance(lambda count: np.empty((0, count)))
 class Cohort(ABC):
     """Some rows of the population and the strategy that decides for them."""
 
-    def __init__(
-        self, name: str, rows: np.ndarray, ids: tuple[str, ...], guard: Guard, chance: Chance
-    ) -> None:
+    def __init__(self, name: str, rows: np.ndarray, ids: tuple[str, ...], guard: Guard, chance: Chance) -> None:
         self.name = name
         self.rows = rows
         self.ids = ids
@@ -204,9 +202,7 @@ class OneByOneCohort(Cohort):
         )
         profile = view.expected.heat_pump_kw
         columns = {
-            name: np.array(
-                [_number(getattr(d, name), profile[row]) for row, d in enumerate(decisions)], float
-            )
+            name: np.array([_number(getattr(d, name), profile[row]) for row, d in enumerate(decisions)], float)
             for name in SET_POINTS
         }
         return SetPoints(**columns)

@@ -79,9 +79,7 @@ def one_decision_faults(result: Any) -> list[str]:
     values = {name: getattr(result, name) for name in SET_POINTS}
     if values["heat_pump_kw"] is None:
         del values["heat_pump_kw"]
-    return [
-        f"{name} is {value!r}; a number is needed" for name, value in values.items() if not _is_number(value)
-    ]
+    return [f"{name} is {value!r}; a number is needed" for name, value in values.items() if not _is_number(value)]
 
 
 def _column_faults(name: str, column: Any, count: int) -> str:

@@ -1,5 +1,7 @@
 """From the columns of a cohort to the plain values that one prosumer sees."""
 
+from typing import Any
+
 from cosim.agents.prosumer.bidding import rules
 from cosim.models.devices.corridor import Corridor
 from cosim.models.envelope import Envelope
@@ -27,7 +29,7 @@ def one_view(view: ProsumersView) -> list[ProsumerView]:
         "position_kw": view.position_kw,
     }
     numbers = {name: column.tolist() for name, column in scalars.items()}
-    common = {
+    common: dict[str, Any] = {
         "interval": view.interval,
         "hours": tuple(view.horizon.hours.tolist()),
         "buy_eur_per_kwh": tuple(prices.buy_eur_per_kwh.tolist()),
@@ -38,7 +40,7 @@ def one_view(view: ProsumersView) -> list[ProsumerView]:
     }
     demand, generation = view.fixed_kw.tolist(), view.available_kw.tolist()
     lower, upper = view.envelopes.lower_kw.tolist(), view.envelopes.upper_kw.tolist()
-    flexible = {name: _flexible(getattr(view, name)) for name in ("ev", "shiftable", "heat_pump")}
+    flexible: dict[str, Any] = {name: _flexible(getattr(view, name)) for name in ("ev", "shiftable", "heat_pump")}
     return [
         ProsumerView(
             id=name,
@@ -55,9 +57,7 @@ def one_view(view: ProsumersView) -> list[ProsumerView]:
 
 def _flexible(corridor: Corridor) -> list[Flexible]:
     columns = (corridor.min_kwh.tolist(), corridor.max_kwh.tolist(), corridor.power_kw.tolist())
-    return [
-        Flexible(tuple(low), tuple(high), tuple(power)) for low, high, power in zip(*columns, strict=True)
-    ]
+    return [Flexible(tuple(low), tuple(high), tuple(power)) for low, high, power in zip(*columns, strict=True)]
 
 
 def one_outcome(outcome: Outcome) -> list[ProsumerOutcome]:

@@ -17,9 +17,7 @@ class Population:
     """Answers the protocol for all prosumers, rows in the order of stable ids."""
 
     def __init__(self, cohorts: list[Cohort], count: int) -> None:
-        covered = (
-            np.sort(np.concatenate([cohort.rows for cohort in cohorts])) if cohorts else np.empty(0, np.int64)
-        )
+        covered = np.sort(np.concatenate([cohort.rows for cohort in cohorts])) if cohorts else np.empty(0, np.int64)
         if not np.array_equal(covered, np.arange(count)):
             raise ValueError("every prosumer needs exactly one strategy")
         self.cohorts = cohorts

@@ -55,9 +55,7 @@ class PowerFlow:
         """Return the matrices of a switch state (L,), by default the file's."""
         return self._case(closed).admittance
 
-    def solve(
-        self, p_kw: np.ndarray, q_kvar: np.ndarray, closed: np.ndarray | None = None
-    ) -> GridState | Diverged:
+    def solve(self, p_kw: np.ndarray, q_kvar: np.ndarray, closed: np.ndarray | None = None) -> GridState | Diverged:
         """Solve for the whole injection of every bus, positive into the grid (B,), in a switch state (L,).
 
         The base loads of the file are not added. A branch in the state of the file stays as the file has it:
@@ -67,24 +65,18 @@ class PowerFlow:
         buses = self.feeder.bus_ids.shape
         p_kw, q_kvar = np.asarray(p_kw, dtype=float), np.asarray(q_kvar, dtype=float)
         if p_kw.shape != buses or q_kvar.shape != buses or not np.isfinite(p_kw + q_kvar).all():
-            raise ValueError(
-                f"injections must be finite columns of shape {buses}: {p_kw.shape}, {q_kvar.shape}"
-            )
+            raise ValueError(f"injections must be finite columns of shape {buses}: {p_kw.shape}, {q_kvar.shape}")
         case = self._case(closed)
         solution = case.solve(case.admittance.gather(p_kw, q_kvar))
         if not solution.converged:
             left = solution.mismatch * case.admittance.base_kva if np.isfinite(solution.mismatch) else np.inf
-            return Diverged(
-                "no voltages carry these injections (Newton did not converge)", solution.iterations, left
-            )
+            return Diverged("no voltages carry these injections (Newton did not converge)", solution.iterations, left)
         return _grid_state(case.admittance, solution, p_kw)
 
     def _case(self, closed: np.ndarray | None) -> "Newton | PandapowerNewton":
         state = self.feeder.closed if closed is None else np.asarray(closed)
         if state.shape != self.feeder.closed.shape or state.dtype != np.bool_:
-            raise ValueError(
-                f"closed must be bool of shape {self.feeder.closed.shape}: {state.dtype}, {state.shape}"
-            )
+            raise ValueError(f"closed must be bool of shape {self.feeder.closed.shape}: {state.dtype}, {state.shape}")
 
         def make() -> Newton | PandapowerNewton:
             admittance = _admittance(self.feeder, self._tables(state), state, self._slack_vm_pu)
@@ -97,9 +89,7 @@ class PowerFlow:
         if isinstance(self.feeder.network, LineImpedances):
             return _recent(self._converted, b"", lambda: _convert_impedances(self.feeder))
         closings = state & ~self.feeder.closed
-        return _recent(
-            self._converted, closings.tobytes(), lambda: _convert_pandapower(self.feeder, closings)
-        )
+        return _recent(self._converted, closings.tobytes(), lambda: _convert_pandapower(self.feeder, closings))
 
 
 def _recent(cache: OrderedDict[bytes, T], key: bytes, make: Callable[[], T]) -> T:
@@ -207,9 +197,7 @@ class PandapowerNewton:
             start = proposed.voltage
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # a diverging iteration overflows; the end says so
-            voltage, converged, steps, *_ = newtonpf(
-                ybus, injection, start, own.ref, none, own.pq, self._case, options
-            )
+            voltage, converged, steps, *_ = newtonpf(ybus, injection, start, own.ref, none, own.pq, self._case, options)
             gap = (voltage * np.conj(own.ybus @ voltage) - injection)[own.pq]
         taken = int(steps) + (proposed.iterations if proposed else 0)
         return Solution(voltage, bool(converged), taken, float(np.abs(gap).max(initial=0.0)))

@@ -8,12 +8,12 @@ the same bits and no lane ever sees another.
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import intrinsic, models, overload, register_jitable, register_model
 
 LANES = 8
 """Lanes of a compiled kernel: a vector register of 512 bits, or two or four smaller ones."""
@@ -21,7 +21,15 @@ LANES = 8
 Lanes = Any
 """A lane value: a vector register inside a compiled kernel, a float array (lanes,) in plain Python."""
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+
+
+def inlined(function: Function) -> Function:
+    """Let compiled kernels use a function as part of themselves; plain Python calls it as it is."""
+    same: Function = register_jitable(function)
+    return same
 
 
 def load(array: np.ndarray, row: int) -> Lanes:

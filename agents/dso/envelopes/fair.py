@@ -86,10 +86,7 @@ class _Sharing:
             if any(isinstance(state, Diverged) for state in states):
                 break
             new_above, new_below = self._errors(rows, bands, states)
-            settled = (
-                max(np.abs(new_above - above).max(), np.abs(new_below - below).max())
-                < self.office.inside_pu / 2
-            )
+            settled = max(np.abs(new_above - above).max(), np.abs(new_below - below).max()) < self.office.inside_pu / 2
             above, below = new_above, new_below
             if settled:
                 break
@@ -136,16 +133,10 @@ class _Sharing:
         if max(map(self.office.breach, states)) == 0.0:
             return Grant(bands)
         unavoidable = self._worst(Envelopes(firm, firm))
-        up = largest_share(
-            lambda share: self._worst(_between(firm, firm, bands.upper_kw, share)) <= unavoidable
-        )
-        down = largest_share(
-            lambda share: self._worst(_between(bands.lower_kw, firm, firm, share)) <= unavoidable
-        )
+        up = largest_share(lambda share: self._worst(_between(firm, firm, bands.upper_kw, share)) <= unavoidable)
+        down = largest_share(lambda share: self._worst(_between(bands.lower_kw, firm, firm, share)) <= unavoidable)
         lower_kw, upper_kw = firm + down * (bands.lower_kw - firm), firm + up * (bands.upper_kw - firm)
-        both = largest_share(
-            lambda share: self._worst(_between(lower_kw, firm, upper_kw, share)) <= unavoidable
-        )
+        both = largest_share(lambda share: self._worst(_between(lower_kw, firm, upper_kw, share)) <= unavoidable)
         remarks = [("firm_load_infeasible", f"firm power alone breaks limits by {unavoidable:.6f}")]
         return Grant(_between(lower_kw, firm, upper_kw, both), remarks if unavoidable else [])
 

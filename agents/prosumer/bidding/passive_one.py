@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, Decision
 from cosim.agents.prosumer.bidding.rules import ROOM_SHARE
+from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, Decision
 from cosim.models.envelope import Envelope
 from cosim.views import ProsumerView
 

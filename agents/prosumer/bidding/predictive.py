@@ -7,12 +7,14 @@ battery does.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from cosim.agents.prosumer.bidding import rules
 from cosim.agents.prosumer.bidding.strategy import CohortChance, CohortStrategy, Memory
 from cosim.models.devices.columns import SetPoints
+from cosim.models.devices.corridor import Corridor
 from cosim.models.envelope import Envelopes
 from cosim.models.market.order import BUY, SELL, WH_PER_KWH, Orders
 from cosim.models.optimisation import default_scheduler
@@ -37,17 +39,20 @@ class _Plans:
 class Predictive(CohortStrategy):
     """Plans over the view's horizon; remembers by hour of day where the price lay between feed-in and retail.
 
-    `room_share` is the share of the connection rating asked for beyond the plan on both sides, for what
-    forecasts miss; `learning_rate` is the weight of the newest price.
+    Hours never seen, or without a trade, count as the supplier's prices: who hopes for better without reason waits
+    too long. `learning_rate` is the weight of the newest price. `caution` says how far from the latest towards the
+    earliest charging a plan for cars must stay: who leaves it to the last moment relies on room in the grid that
+    everybody else will want at the same moment.
     """
 
     name = "predictive"
     learning_rate: float = 0.2
+    caution: float = 0.5
     scheduler: Scheduler = field(default_factory=default_scheduler)
     _plans: _Plans | None = field(default=None, init=False, repr=False)
 
     def start(self, ids: tuple[str, ...]) -> Memory:  # noqa: ARG002
-        return {"price_share": np.full(24, 0.5)}
+        return {"buy_share": np.ones(24), "sell_share": np.zeros(24)}
 
     def request(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> Envelopes:  # noqa: ARG002
         plans = self._planned(view, memory)
@@ -80,9 +85,7 @@ class Predictive(CohortStrategy):
     def dispatch(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> SetPoints:  # noqa: ARG002
         plans = self._planned(view, memory)
         columns = _first_step(plans.outside)
-        filled = np.abs(view.position_kw - plans.hoped.net_kw[:, 0]) < view.interval.power_kw(
-            2.0 / WH_PER_KWH
-        )
+        filled = np.abs(view.position_kw - plans.hoped.net_kw[:, 0]) < view.interval.power_kw(2.0 / WH_PER_KWH)
         for name, column in _first_step(plans.hoped).items():
             columns[name] = np.where(filled, column, columns[name])
         outside_band = ~view.envelopes.contains(columns["net_kw"], SAME_KW)
@@ -94,23 +97,21 @@ class Predictive(CohortStrategy):
         available = view.available_kw[:, 0]
         # A cap equal to the forecast would cut off whatever the forecast missed.
         cap = np.where(columns["generation_kw"] < available - SAME_KW, columns["generation_kw"], np.inf)
-        return SetPoints(
-            columns["battery_kw"], columns["shiftable_kw"], columns["ev_kw"], columns["heat_pump_kw"], cap
-        )
+        return SetPoints(columns["battery_kw"], columns["shiftable_kw"], columns["ev_kw"], columns["heat_pump_kw"], cap)
 
     def learn(self, outcome: Outcome, memory: Memory) -> None:
-        share = outcome.price_share
-        if share is not None:
-            hour = outcome.interval.start_s // 3600 % 24
-            shares = memory["price_share"].copy()
-            shares[hour] += self.learning_rate * (share - shares[hour])
-            memory["price_share"] = shares
+        hour = outcome.interval.start_s // 3600 % 24
+        for name, untraded in (("buy_share", 1.0), ("sell_share", 0.0)):
+            seen = untraded if outcome.price_share is None else outcome.price_share
+            shares = memory[name].copy()
+            shares[hour] += self.learning_rate * (seen - shares[hour])
+            memory[name] = shares
 
     def _planned(self, view: ProsumersView, memory: Memory) -> _Plans:
         """Return this interval's two plans, made again for those whom a narrower band excludes."""
         plans, bands = self._plans, _bands(view)
         if plans is None or plans.interval != view.interval.index:
-            plans = self._solve_both(view, _problem(view, memory["price_share"]))
+            plans = self._solve_both(view, _problem(view, memory, self.caution))
         elif not np.array_equal(plans.problem.lower_kw[:, 0], bands.lower_kw) or not np.array_equal(
             plans.problem.upper_kw[:, 0], bands.upper_kw
         ):
@@ -172,7 +173,7 @@ def _within(problem: ScheduleProblem, bands: Envelopes) -> ScheduleProblem:
 
 def _merged(plan: Schedule, part: Schedule, rows: np.ndarray) -> Schedule:
     """Return a plan with some rows replaced."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for name in plan.__dataclass_fields__:
         old, new = getattr(plan, name), getattr(part, name)
         if isinstance(old, np.ndarray):
@@ -187,20 +188,20 @@ def _merged(plan: Schedule, part: Schedule, rows: np.ndarray) -> Schedule:
     return Schedule(**columns)
 
 
-def expected_prices(view: ProsumersView, price_share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def expected_prices(view: ProsumersView, memory: Memory) -> tuple[np.ndarray, np.ndarray]:
     """Return what buying and selling is expected to cost per step (H,), market included."""
     prices = view.prices
     starts = view.interval.start_s + view.horizon.offsets * view.interval.duration_s
-    share = price_share[starts // 3600 % 24]
-    market = prices.sell_eur_per_kwh + share * (prices.energy_eur_per_kwh - prices.sell_eur_per_kwh)
-    charged = market + prices.market_fee_eur_per_kwh + prices.network_charge_eur_per_kwh
-    buy = np.minimum(prices.buy_eur_per_kwh, charged)
-    sell = np.maximum(prices.sell_eur_per_kwh, market - prices.market_fee_eur_per_kwh)
+    hour = starts // 3600 % 24
+    low, room = prices.sell_eur_per_kwh, prices.energy_eur_per_kwh - prices.sell_eur_per_kwh
+    charges = prices.market_fee_eur_per_kwh + prices.network_charge_eur_per_kwh
+    buy = np.minimum(prices.buy_eur_per_kwh, low + memory["buy_share"][hour] * room + charges)
+    sell = np.maximum(low, low + memory["sell_share"][hour] * room - prices.market_fee_eur_per_kwh)
     return buy, np.minimum(sell, buy)
 
 
-def _problem(view: ProsumersView, price_share: np.ndarray) -> ScheduleProblem:
-    buy, sell = expected_prices(view, price_share)
+def _problem(view: ProsumersView, memory: Memory, caution: float) -> ScheduleProblem:
+    buy, sell = expected_prices(view, memory)
     shape = view.fixed_kw.shape
     battery, connection = view.portfolio.battery, np.repeat(view.connection_kw[:, None], shape[1], axis=1)
     problem = ScheduleProblem(
@@ -223,11 +224,17 @@ def _problem(view: ProsumersView, price_share: np.ndarray) -> ScheduleProblem:
             wear_eur_per_kwh=battery.wear_eur_per_kwh,
             terminal_value_eur_per_kwh=np.mean(buy) * battery.discharge_efficiency,
         ),
-        ev=view.ev,
+        ev=_cautious(view.ev, caution),
         shiftable=view.shiftable,
         heat_pump=view.heat_pump,
     )
     return _within(problem, _bands(view))
+
+
+def _cautious(corridor: Corridor, caution: float) -> Corridor:
+    """Return a corridor whose lower edge has moved some of the way to its upper one."""
+    least = corridor.min_kwh + caution * (corridor.max_kwh - corridor.min_kwh)
+    return Corridor(least, corridor.max_kwh, corridor.power_kw)
 
 
 def _at_retail(view: ProsumersView, problem: ScheduleProblem) -> ScheduleProblem:

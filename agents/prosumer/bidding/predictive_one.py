@@ -18,7 +18,8 @@ class PredictiveOne(BiddingStrategy):
     """Plans with the market it hopes for and with the supplier alone; orders both; plans again around its fills."""
 
     def __init__(self) -> None:
-        self.price_share = [0.5] * 24
+        self.buy_share = [1.0] * 24
+        self.sell_share = [0.0] * 24
 
     def request(self, view: ProsumerView, chance: np.random.Generator) -> Envelope:  # noqa: ARG002
         nets = [self.plan(view, market=market).net_kw[0, 0] for market in (True, False)]
@@ -51,9 +52,9 @@ class PredictiveOne(BiddingStrategy):
         )
 
     def learn(self, outcome: ProsumerOutcome) -> None:
-        if outcome.price_share is not None:
-            hour = outcome.interval.start_s // 3600 % 24
-            self.price_share[hour] += LEARNING_RATE * (outcome.price_share - self.price_share[hour])
+        hour, seen = outcome.interval.start_s // 3600 % 24, outcome.price_share
+        self.buy_share[hour] += LEARNING_RATE * ((1.0 if seen is None else seen) - self.buy_share[hour])
+        self.sell_share[hour] += LEARNING_RATE * ((0.0 if seen is None else seen) - self.sell_share[hour])
 
     def plan(self, view: ProsumerView, *, market: bool, position_kw: float = 0.0) -> Schedule:
         """Plan the horizon: market prices as hoped for, in this interval only with `market`, around a position."""
@@ -90,9 +91,9 @@ class PredictiveOne(BiddingStrategy):
         start_s = view.interval.start_s + round(3600 * sum(view.hours[:step]))
         charge, fee = view.network_charge_eur_per_kwh, view.market_fee_eur_per_kwh
         retail, feed_in = view.buy_eur_per_kwh[step], view.sell_eur_per_kwh[step]
-        market = feed_in + self.price_share[start_s // 3600 % 24] * (retail - charge - feed_in)
-        buy = min(retail, market + fee + charge)
-        return buy, min(max(feed_in, market - fee), buy)
+        hour, room = start_s // 3600 % 24, retail - charge - feed_in
+        buy = min(retail, feed_in + self.buy_share[hour] * room + fee + charge)
+        return buy, min(max(feed_in, feed_in + self.sell_share[hour] * room - fee), buy)
 
 
 def _battery(view: ProsumerView, mean_price: float) -> PlannedBattery:
@@ -110,6 +111,4 @@ def _battery(view: ProsumerView, mean_price: float) -> PlannedBattery:
 
 
 def _corridor(flexible: Flexible) -> Corridor:
-    return Corridor(
-        *(np.array([column]) for column in (flexible.min_kwh, flexible.max_kwh, flexible.power_kw))
-    )
+    return Corridor(*(np.array([column]) for column in (flexible.min_kwh, flexible.max_kwh, flexible.power_kw)))

@@ -16,9 +16,7 @@ def with_room(view: ProsumersView, lower_kw: np.ndarray, upper_kw: np.ndarray) -
     firm, rating = view.power_range.firm_kw, view.connection_kw
     room = ROOM_SHARE * rating
     lower = np.maximum(np.minimum(lower_kw, firm) - room, -rating)
-    return Envelopes(
-        np.minimum(lower, firm), np.maximum(np.minimum(np.maximum(upper_kw, firm) + room, rating), firm)
-    )
+    return Envelopes(np.minimum(lower, firm), np.maximum(np.minimum(np.maximum(upper_kw, firm) + room, rating), firm))
 
 
 def undecided(view: ProsumersView) -> SetPoints:

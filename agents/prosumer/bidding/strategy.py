@@ -98,5 +98,5 @@ class BiddingStrategy:
         rest = view.natural_net_kw - view.position_kw
         return Decision(battery_kw=min(max(-rest, -view.battery_kw), view.battery_kw))
 
-    def learn(self, outcome: ProsumerOutcome) -> None:  # noqa: B027, optional to override
+    def learn(self, outcome: ProsumerOutcome) -> None:
         """Take note of the settled interval."""
