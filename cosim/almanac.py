@@ -9,6 +9,7 @@ from cosim.guard import Guard
 from cosim.models.devices.columns import Exogenous
 from cosim.models.devices.corridors import ExogenousWindow
 from cosim.models.devices.sessions import EvSessions
+from cosim.models.errors import BadInputError
 from cosim.models.forecast.forecaster import Forecaster, ForecastView
 from cosim.models.forecast.noisy import fit_noise
 from cosim.models.forecast.perfect import Perfect
@@ -103,9 +104,7 @@ class Almanac:
             demand_kw=now_kw,
             demand_kvar=now_kw * self.reactive_per_kw,
             available_kw=available_kw,
-            backlog_max_kwh=interval.energy_kwh(waiting_kw)
-            if self.delay_intervals
-            else np.zeros(len(now_kw)),
+            backlog_max_kwh=interval.energy_kwh(waiting_kw) if self.delay_intervals else np.zeros(len(now_kw)),
             heat_pump_kw=heat_pump_kw,
             ev_arrival_kwh=arriving_kwh,
             ev_hours_left=hours_left,
@@ -113,6 +112,7 @@ class Almanac:
 
     def outlook(self, now: int, horizon: Horizon) -> Outlook:
         """Return what forecasts issued at interval `now` expect of a horizon; data before `now` are known."""
+        self._check_known(now)
         first, count = horizon.first.index, horizon.base_intervals
         ahead = first - now
         total = ahead + count
@@ -148,6 +148,13 @@ class Almanac:
             available_kw=available[:, ahead:],
         )
 
+    def _check_known(self, now: int) -> None:
+        """Refuse a start so early in the profiles that no forecast could be made."""
+        if self.demand.known_before(now) < self.intervals_per_day:
+            file = self.demand.parts[0].profiles.source
+            allowed = f"forecasts need a day that is known: allowed is a day or more after {file} begins"
+            raise BadInputError.one("scenario", "time.start", None, allowed)
+
     def _waiting(self, demand_kw: np.ndarray, back: int, interval: Interval) -> np.ndarray:
         """Return what may wait after each interval: what arrived within the permitted delay (n, W) kWh."""
         if not self.delay_intervals:
@@ -157,9 +164,7 @@ class Almanac:
         summed = before[:, back + 1 :] - before[:, : -(back + 1)]
         return interval.energy_kwh(-self.shiftable_share[:, None] * summed)
 
-    def _forecast(
-        self, quantity: str, series: SeriesSum, now: int, count: int, ids: tuple[str, ...]
-    ) -> np.ndarray:
+    def _forecast(self, quantity: str, series: SeriesSum, now: int, count: int, ids: tuple[str, ...]) -> np.ndarray:
         if not ids:
             return np.zeros((0, count))
         noise = self._noise_of(quantity, series, ids)
@@ -189,9 +194,7 @@ class Almanac:
 
     def _noise_of(self, quantity: str, series: SeriesSum, ids: tuple[str, ...]) -> _Noise:
         if quantity not in self._noise:
-            spread, rho = fit_noise(
-                series.days_around(self.intervals_per_day, NOISE_DAYS), self.intervals_per_day
-            )
+            spread, rho = fit_noise(series.days_around(self.intervals_per_day, NOISE_DAYS), self.intervals_per_day)
             normals = self.chance.innovations(ids, f"forecast-{quantity}", self.intervals_per_day)
             self._noise[quantity] = _Noise(spread, rho, normals)
         return self._noise[quantity]

@@ -36,8 +36,7 @@ class Clock:
             self._recorder.seal_through(world.state.tick - 2, final=over)
         environment = simpy.Environment(initial_time=begin)
         done = environment.process(self._ticks(environment))
-        finished: bool = environment.run(until=done)
-        return finished
+        return bool(environment.run(until=done))
 
     def _ticks(self, environment: simpy.Environment) -> Generator[simpy.Event, Any, bool]:
         setting = self._world.setting

@@ -33,13 +33,9 @@ def metered(setting: Setting, state: RunState, interval: Interval) -> Talk:
     exogenous, passive = yield Ask("forecaster", "actual", (interval,))
     commitment = _commitment(setting, held, interval)
     with section("power_flow"):
-        share, result, passive = _delivered(
-            setting, state.devices, held, exogenous, passive, interval, commitment
-        )
+        share, result, passive = _delivered(setting, state.devices, held, exogenous, passive, interval, commitment)
     if share < 1.0:
-        yield Ask(
-            "recorder", "note", (interval.index, "operator", "diverged", f"only {share:.0%} could be carried")
-        )
+        yield Ask("recorder", "note", (interval.index, "operator", "diverged", f"only {share:.0%} could be carried"))
     check_interval(setting, state.devices, exogenous, passive, result, interval)
     metered_wh = whole_wh(result.delivery.net_kw, interval)
     money = _balances(setting, result)
@@ -81,9 +77,7 @@ def _delivered(
             envelopes = Envelopes(lower, upper)
         carried = PassiveLoad(share * passive.p_kw, share * passive.q_kvar)
         decisions = Decisions(held.set_points, envelopes)
-        result = step(
-            setting.community, setting.truth, devices, decisions, exogenous, carried, interval, commitment
-        )
+        result = step(setting.community, setting.truth, devices, decisions, exogenous, carried, interval, commitment)
         if share == 1.0:
             net_kw = result.delivery.net_kw
         if isinstance(result.grid, GridState):

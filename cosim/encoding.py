@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from cosim.models.errors import BadInputError
+
 _MAGIC = b"CSM1"
 _HEAD = struct.Struct("<4sI")
 _KINDS = "biuf"
@@ -32,6 +34,16 @@ def encode(value: Any) -> bytes:
     arrays: list[np.ndarray] = []
     header = json.dumps(_pack(value, "state", arrays), separators=(",", ":"), sort_keys=True).encode()
     return b"".join([_HEAD.pack(_MAGIC, len(header)), header, *(array.tobytes() for array in arrays)])
+
+
+def plain(memory: dict[str, Any], owner: str) -> dict[str, Any]:
+    """Return a plug-in's memory if the journal can keep it; BadInputError says which part it cannot."""
+    try:
+        encode(memory)
+    except NotPlainError as error:
+        allowed = "a memory may hold numbers, strings, lists, dicts and arrays of numbers"
+        raise BadInputError.one(owner, str(error), None, allowed) from None
+    return memory
 
 
 def decode(data: bytes) -> Any:
@@ -73,7 +85,8 @@ def _is_storable(value: np.ndarray | np.generic) -> bool:
 
 def _unpack(item: Any, data: bytes, offset: int) -> tuple[Any, int]:
     if isinstance(item, dict) and _ARRAY in item:
-        return _unpack_array(*item[_ARRAY], data, offset)
+        code, shape = item[_ARRAY]
+        return _unpack_array(code, shape, data, offset)
     if isinstance(item, dict) and _TUPLE in item:
         values, offset = _unpack(item[_TUPLE], data, offset)
         return tuple(values), offset

@@ -56,22 +56,16 @@ def _check_devices(
     gap = energy_residual_kwh(portfolio, before, after, result.delivery, exogenous, interval)
     if not float(np.max(gap, initial=0.0)) < DEVICE_TOLERANCE_KWH:
         who = setting.ids[int(np.argmax(gap))]
-        raise SimulationError(
-            f"{where}: energy of the devices of {who} is out by {float(np.max(gap)):.3g} kWh"
-        )
+        raise SimulationError(f"{where}: energy of the devices of {who} is out by {float(np.max(gap)):.3g} kWh")
     battery = portfolio.battery
     outside = (after.soc_kwh < battery.soc_min_kwh - DEVICE_TOLERANCE_KWH) | (
         after.soc_kwh > battery.soc_max_kwh + DEVICE_TOLERANCE_KWH
     )
     if outside.any():
-        raise SimulationError(
-            f"{where}: state of charge of {setting.ids[int(outside.argmax())]} is outside its bounds"
-        )
+        raise SimulationError(f"{where}: state of charge of {setting.ids[int(outside.argmax())]} is outside its bounds")
 
 
-def energy_residual_wh(
-    passive: PassiveLoad, result: StepResult, grid: GridState, interval: Interval
-) -> float:
+def energy_residual_wh(passive: PassiveLoad, result: StepResult, grid: GridState, interval: Interval) -> float:
     """Return what is missing between device energies, passive load, losses and the slack's reading (Wh)."""
     delivery = result.delivery
     devices = (
@@ -82,23 +76,17 @@ def energy_residual_wh(
         delivery.battery_kw,
         delivery.generation_kw,
     )
-    injected_kw = (
-        float(sum(column.sum() for column in devices)) + float(passive.p_kw.sum()) + grid.unsupplied_kw
-    )
+    injected_kw = float(sum(column.sum() for column in devices)) + float(passive.p_kw.sum()) + grid.unsupplied_kw
     return abs(interval.energy_kwh(injected_kw + grid.slack_kw - grid.loss_kw)) * WH_PER_KWH
 
 
-def _check_energy(
-    passive: PassiveLoad, result: StepResult, grid: GridState, interval: Interval, where: str
-) -> None:
+def _check_energy(passive: PassiveLoad, result: StepResult, grid: GridState, interval: Interval, where: str) -> None:
     gap = energy_residual_wh(passive, result, grid, interval)
     if not gap < ENERGY_TOLERANCE_WH:
         raise SimulationError(f"{where}: meters, losses and slack do not add up, {gap:.3f} Wh are missing")
 
 
-def _check_engines(
-    setting: Setting, passive: PassiveLoad, result: StepResult, grid: GridState, where: str
-) -> None:
+def _check_engines(setting: Setting, passive: PassiveLoad, result: StepResult, grid: GridState, where: str) -> None:
     community, delivery = setting.community, result.delivery
     other = setting.twin.solve(
         community.at_buses(delivery.net_kw) + passive.p_kw,

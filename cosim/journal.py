@@ -63,9 +63,7 @@ class Journal:
             raise StorageError(f"{folder} holds no run: journal.sqlite is missing")
         return cls(folder, _connect(folder))
 
-    def commit(
-        self, tick: int, state: dict[str, Any], results: dict[str, dict[str, Any]], interval: int
-    ) -> None:
+    def commit(self, tick: int, state: dict[str, Any], results: dict[str, dict[str, Any]], interval: int) -> None:
         """Write the state after a tick and the result tables of the interval it settled, all or nothing."""
         with section("journal"), _storing(self.folder):
             body = encode(state)
@@ -91,13 +89,9 @@ class Journal:
             raise StorageError(f"{self.folder}: the state of tick {tick} is damaged (its checksum differs)")
         return tick, decode(body)
 
-    def pending(
-        self, name: str, first: int = 0, last: int = MAX_INTERVAL
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
+    def pending(self, name: str, first: int = 0, last: int = MAX_INTERVAL) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield (interval, columns) of the results not yet sealed into parts, in order of time."""
-        query = (
-            "SELECT interval, body FROM pending WHERE name = ? AND interval BETWEEN ? AND ? ORDER BY interval"
-        )
+        query = "SELECT interval, body FROM pending WHERE name = ? AND interval BETWEEN ? AND ? ORDER BY interval"
         with _storing(self.folder):
             for interval, body in self._db.execute(query, (name, first, last)):
                 yield interval, decode(body)
@@ -170,9 +164,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise StorageError(f"{path} is damaged: no table of values")
     if manifest.get("format") != FORMAT:
-        raise StorageError(
-            f"{path} is of format {manifest.get('format')}, this version reads format {FORMAT}"
-        )
+        raise StorageError(f"{path} is of format {manifest.get('format')}, this version reads format {FORMAT}")
     return manifest
 
 

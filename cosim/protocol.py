@@ -74,9 +74,7 @@ def _view(setting: Setting, state: RunState, interval: Interval, outlook: Outloo
         if index < 0:
             continue  # the run's initial state is that of the start of interval 0
         held = state.pending[index]
-        devices, _ = deliver(
-            portfolio, devices, held.set_points, exogenous, setting.interval(index), held.envelopes
-        )
+        devices, _ = deliver(portfolio, devices, held.set_points, exogenous, setting.interval(index), held.envelopes)
     horizon = setting.horizon(interval.index)
     edges = corridors(portfolio, devices, outlook.window, horizon)
     starts = interval.start_s + horizon.offsets * interval.duration_s
@@ -115,9 +113,7 @@ def _requested(view: ProsumersView) -> Generator[Ask | Send | Gate, Any, RoomReq
     return arrived
 
 
-def _traded(
-    setting: Setting, view: ProsumersView
-) -> Generator[Ask | Send | Gate, Any, tuple[Trades, float | None]]:
+def _traded(setting: Setting, view: ProsumersView) -> Generator[Ask | Send | Gate, Any, tuple[Trades, float | None]]:
     """Collect orders until the gate closes, then clear."""
     orders = yield Ask("prosumers", "bid", (view,))
     batch = yield Send(OrderBatch(view.interval.index, orders=orders))
@@ -127,9 +123,7 @@ def _traded(
         limit = yield Send(limit)
     yield Gate(setting.trade_window_s)
     floor, ceiling = _price_corridor(view)
-    clearing: Clearing = yield Ask(
-        "marketplace", "clear", (ClearView(view.interval, batch, limit, floor, ceiling),)
-    )
+    clearing: Clearing = yield Ask("marketplace", "clear", (ClearView(view.interval, batch, limit, floor, ceiling),))
     return clearing.trades, clearing.price_eur_per_kwh
 
 
@@ -248,9 +242,7 @@ def _nominated(
     return _Plan(held, result, broken.bus_count, broken.branch_count)
 
 
-def _cancelled(
-    setting: Setting, view: ProsumersView, trades: Trades
-) -> Generator[Ask | Send | Gate, Any, Trades]:
+def _cancelled(setting: Setting, view: ProsumersView, trades: Trades) -> Generator[Ask | Send | Gate, Any, Trades]:
     """Void what the tightened bands no longer carry."""
     if not setting.market:
         return trades

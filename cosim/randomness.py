@@ -95,9 +95,7 @@ class Chance:
         normal: np.ndarray = ndtri(np.clip(uniform, 2.0**-53, 1.0 - 2.0**-53))
         return normal
 
-    def innovations(
-        self, stable_ids: Sequence[str], purpose: str, block: int = 96
-    ) -> Callable[[int, int], np.ndarray]:
+    def innovations(self, stable_ids: Sequence[str], purpose: str, block: int = 96) -> Callable[[int, int], np.ndarray]:
         """Return a function (first_index, count) -> (ids, count) standard normals keyed by absolute index."""
         blocks: dict[int, np.ndarray] = {}
 

@@ -75,9 +75,7 @@ def stack(rows: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
     if not rows:
         return {}
     lengths = [len(next(iter(columns.values()))) for _, columns in rows]
-    joined: dict[str, Any] = {
-        "interval": np.repeat([interval for interval, _ in rows], lengths).astype(np.int64)
-    }
+    joined: dict[str, Any] = {"interval": np.repeat([interval for interval, _ in rows], lengths).astype(np.int64)}
     for name in rows[0][1]:
         parts = [columns[name] for _, columns in rows]
         if isinstance(parts[0], list):

@@ -32,7 +32,8 @@ class Registry:
     def load(self, name: str, *, file: str = "command line", key: str = "") -> Any:
         """Return the plug-in of a name; BadInputError says what is known, or how to allow a dotted path."""
         if name in self.built_in:
-            return _attribute(*self.built_in[name].split(":"), file, key or self.kind)
+            module, _, attribute = self.built_in[name].partition(":")
+            return _attribute(module, attribute, file, key or self.kind)
         for point in entry_points(group=self.entry_point_group, name=name):
             return point.load()
         module, _, attribute = name.partition(":")
@@ -62,9 +63,7 @@ def allow_plugins(names: Iterable[str], folder: Path) -> dict[str, Path | None]:
 
 def _allow(name: str, folder: Path) -> Path | None:
     if not name.isidentifier():
-        raise BadInputError.one(
-            "command line", "--allow-plugin", repr(name), "allowed is the name of a module"
-        )
+        raise BadInputError.one("command line", "--allow-plugin", repr(name), "allowed is the name of a module")
     module = _installed(name) or _beside(name, folder)
     file = getattr(module, "__file__", None)
     return Path(file) if file else None
@@ -91,9 +90,7 @@ def _beside(name: str, folder: Path) -> ModuleType:
         if path.is_file():
             return _load_file(name, path)
     looked = " or ".join(str(path) for path in candidates)
-    raise BadInputError.one(
-        "command line", "--allow-plugin", name, f"neither installed nor found as {looked}"
-    )
+    raise BadInputError.one("command line", "--allow-plugin", name, f"neither installed nor found as {looked}")
 
 
 def _load_file(name: str, path: Path) -> ModuleType:

@@ -74,9 +74,7 @@ class World(mesa.Model):
     interval, so `world.agents.select(lambda a: a.row >= 0).agg("net_kw", sum)` works as Mesa users expect.
     """
 
-    def __init__(
-        self, setting: Setting, state: RunState, cast: Cast, post: Post, guard: Guard, seed: int
-    ) -> None:
+    def __init__(self, setting: Setting, state: RunState, cast: Cast, post: Post, guard: Guard, seed: int) -> None:
         super().__init__(rng=seed)
         freeze(setting.community)
         self.setting = setting

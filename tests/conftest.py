@@ -17,6 +17,7 @@ from cosim.world import World
 
 # At noon there is surplus to sell and, with little room below the limit, a grid that cannot carry it all.
 NOON = "2016-06-20T12:00:00+01:00"
+ALL_STEPS = Switches()
 # Without envelopes, so much sun breaks this limit in three of the first six plans.
 CONGESTED = {"people.pv_scale": 20.0, "operator.envelopes": "none", "grid.vm_max_pu": 1.0112}
 PLUGIN_MODULE = "plugins_of_the_tests"
@@ -38,7 +39,7 @@ class ShortRuns:
         self,
         intervals: int = 6,
         *,
-        switches: Switches = Switches(),
+        switches: Switches = ALL_STEPS,
         congested: bool = False,
         **overrides: Any,
     ) -> World:

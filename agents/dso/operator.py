@@ -8,6 +8,7 @@ from cosim.agents.dso.curtailment import CurtailmentRule, ProRata
 from cosim.agents.dso.envelopes.policy import EnvelopePolicy, Grant
 from cosim.agents.dso.envelopes.static import StaticEnvelopes
 from cosim.agents.dso.office import GridOffice
+from cosim.encoding import plain
 from cosim.guard import Guard
 from cosim.messages import EnvelopeGrant, VolumeLimit
 from cosim.models.envelope import Envelopes
@@ -80,7 +81,7 @@ class Operator:
 
     def memory(self) -> dict[str, Any]:
         """Return what the policy remembers."""
-        return self._memory
+        return plain(self._memory, "envelope policy")
 
     def restore(self, memory: dict[str, Any]) -> None:
         """Take up what `memory` returned."""

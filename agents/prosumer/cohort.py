@@ -18,7 +18,7 @@ from cosim.agents.prosumer.faults import (
     set_point_faults,
 )
 from cosim.agents.prosumer.one import one_outcome, one_view
-from cosim.encoding import NotPlainError, encode
+from cosim.encoding import plain
 from cosim.guard import Guard, said
 from cosim.models.devices.columns import SetPoints
 from cosim.models.envelope import Envelopes
@@ -127,7 +127,7 @@ class ColumnCohort(Cohort):
         )
 
     def memory(self) -> dict[str, Any]:
-        return plain(self._memory, self.name)
+        return plain(self._memory, f"strategy of {self.name}")
 
     def restore(self, memory: dict[str, Any]) -> None:
         self._memory = memory
@@ -218,7 +218,10 @@ class OneByOneCohort(Cohort):
             )
 
     def memory(self) -> dict[str, Any]:
-        return {name: plain(vars(member), name) for name, member in zip(self.ids, self._members, strict=True)}
+        return {
+            name: plain(vars(member), f"strategy of {name}")
+            for name, member in zip(self.ids, self._members, strict=True)
+        }
 
     def restore(self, memory: dict[str, Any]) -> None:
         for name, member in zip(self.ids, self._members, strict=True):
@@ -237,13 +240,3 @@ def _begun(make: Callable[[], T], name: str) -> T:
         raise BadInputError.one(
             f"strategy {name}", "start", None, f"it raised {type(error).__name__}: {said(error)}"
         ) from error
-
-
-def plain(memory: dict[str, Any], who: str) -> dict[str, Any]:
-    """Return a memory that the journal can keep; BadInputError says which part it cannot."""
-    try:
-        encode(memory)
-    except NotPlainError as error:
-        allowed = "a strategy may keep numbers, strings, lists, dicts and arrays of numbers"
-        raise BadInputError.one(f"strategy of {who}", str(error), None, allowed) from None
-    return memory

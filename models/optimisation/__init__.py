@@ -11,6 +11,6 @@ __all__ = ["default_scheduler"]
 def default_scheduler() -> "Scheduler":
     """Return the scheduler to use unless there is a reason for another one."""
     # Solvers take a while to import, and this package is imported by everything that plans.
-    from cosim.models.optimisation.schedule_osqp import OsqpScheduler
+    from cosim.models.optimisation.schedule_batch import BatchScheduler
 
-    return OsqpScheduler()
+    return BatchScheduler()

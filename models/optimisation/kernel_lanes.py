@@ -198,6 +198,4 @@ def _overload_load(array: Any, row: Any) -> Any:
 
 @overload(store, strict=False)
 def _overload_store(array: Any, row: Any, value: Any) -> Any:
-    return (
-        (lambda array, row, value: _store(array, row, value)) if isinstance(array, types.Array) else None
-    )
+    return (lambda array, row, value: _store(array, row, value)) if isinstance(array, types.Array) else None

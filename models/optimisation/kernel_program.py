@@ -18,16 +18,14 @@ VARIABLES = STORED + STATES
 
 # Rows of a variable's cell: the point, its bounds and their multipliers; cost; inverse slacks, inverse
 # curvature of powers and curvature of all others, gradient; the move, and the corrector's part of multipliers.
-X, LOW, HIGH, BELOW, ABOVE, LINEAR, QUADRATIC, OVER_LOW, OVER_HIGH, BEND, SLOPE, MOVE, PULL_LOW, PULL_HIGH = (
-    range(14)
-)
+X, LOW, HIGH, BELOW, ABOVE, LINEAR, QUADRATIC, OVER_LOW, OVER_HIGH, BEND, SLOPE, MOVE, PULL_LOW, PULL_HIGH = range(14)
 CELL = 14
 
 # Rows of a step: data, residuals of its two balances, reduced net power, price; then by state, and by pair.
-CONSTANT, POSITION, BALANCE, CONTRACT, BETA, STIFF_NET, SLOPE_NET, PRICE = range(8)
-DRIFT, REACH, KEPT, MEAN = 8, 12, 16, 20
-SPREAD, COLUMN = 24, 40
-STEP = 56
+CONSTANT, POSITION, BALANCE, CONTRACT, BETA, FIRM, STIFF_NET, SLOPE_NET, PRICE = range(9)
+DRIFT, REACH, KEPT, MEAN = 9, 13, 17, 21
+SPREAD, COLUMN = 25, 41
+STEP = 57
 
 # Rows of single numbers.
 ZERO, RUNNING, TARGET, ALPHA, GAP, RESIDUAL, DUAL, COUNT, RATIO, PRODUCT, GAIN, LOSS = range(12)
@@ -51,7 +49,8 @@ FIXED = 1e-9
 """Bounds closer than this hold a variable where it is, in the prosumer's units."""
 
 _ROOM = 1e-6
-_START = 0.2
+_START_POWER, _START_OTHER = 0.1, 0.2
+_LOST_SHARE = 0.1
 
 
 class Work(NamedTuple):
@@ -171,26 +170,28 @@ def start(w: Work, steps: int, present: np.ndarray) -> None:
     for t in range(steps):
         for v in range(VARIABLES):
             if present[v]:
-                count = count + _start_one(w, (t * VARIABLES + v) * CELL)
+                share = _LOST_SHARE if SHED <= v <= SPILL else 0.5
+                product = _START_POWER if v < SHED else _START_OTHER
+                count = count + _start_one(w, (t * VARIABLES + v) * CELL, share, product)
     store(w.single, COUNT, count)
 
 
 @inlined
-def _start_one(w: Work, cell: int) -> Lanes:
-    """Start one variable; return how many bounds it has."""
+def _start_one(w: Work, cell: int, share: float, product: float) -> Lanes:
+    """Start one variable at a share of its range, slack times multiplier alike; return how many bounds it has."""
     low, high = load(w.cells, cell + LOW), load(w.cells, cell + HIGH)
     loose = where_positive(high - low - FIXED, 1.0, 0.0)
     below, above = where_positive(low + _ENDLESS, loose, 0.0), where_positive(_ENDLESS - high, loose, 0.0)
     low, high = larger(low, -_ENDLESS), smaller(high, _ENDLESS)
     x = where_positive(below, low + 1.0, where_positive(above, high - 1.0, 0.5 * (low + high)))
-    x = where_positive(below * above, 0.5 * (low + high), x)
+    x = where_positive(below * above, low + share * (high - low), x)
     stiff = where_positive(loose, 0.0, _RIGID)
     low, high = where_positive(loose, low, x - 1.0), where_positive(loose, high, x + 1.0)
     store(w.cells, cell + LOW, low)
     store(w.cells, cell + HIGH, high)
     store(w.cells, cell + X, x)
-    store(w.cells, cell + BELOW, below * _START / (x - low))
-    store(w.cells, cell + ABOVE, above * _START / (high - x))
+    store(w.cells, cell + BELOW, below * product / (x - low))
+    store(w.cells, cell + ABOVE, above * product / (high - x))
     store(w.cells, cell + LINEAR, load(w.cells, cell + LINEAR) - stiff * x)
     store(w.cells, cell + QUADRATIC, load(w.cells, cell + QUADRATIC) + stiff)
     for field in (MOVE, OVER_LOW, OVER_HIGH, PULL_LOW, PULL_HIGH):

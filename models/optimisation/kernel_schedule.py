@@ -5,17 +5,27 @@ Predictor and corrector as of Mehrotra 1992 (doi 10.1137/0802028) for quadratic 
 prosumer's iterates do not depend on who is in the other lanes, nor on which devices those have.
 """
 
+import hashlib
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
 import numpy as np
 from numba import config, njit
 
+from cosim.models.optimisation import kernel_lanes, kernel_program, kernel_sweeps
 from cosim.models.optimisation.kernel_lanes import LANES, inlined, larger, load, smaller, store
 from cosim.models.optimisation.kernel_program import (
     ABOVE,
     ALPHA,
     BELOW,
     CELL,
+    CHARGE,
     CONTROLS,
     COUNT,
+    DISCHARGE,
+    DRIVERS,
     DUAL,
     GAP,
     NET,
@@ -25,8 +35,11 @@ from cosim.models.optimisation.kernel_program import (
     RESIDUAL,
     RUNNING,
     SOLD,
+    STORED,
     T_SELL,
+    TABLE,
     TARGET,
+    TRAITS,
     VARIABLES,
     Work,
     gather,
@@ -39,10 +52,13 @@ SOLVED, IMPOSSIBLE, STALLED = 0, 1, 2
 VALUE, ENVELOPE_VALUE = CONTROLS, CONTROLS + 1
 MOVES = CONTROLS + 2
 
-_SHARE = 0.995
-_GAP = 1e-10
+_SHARE = 0.999
+_GAP = 3e-10
 _RESIDUAL = 1e-9
 _ROUNDS = 60
+
+PYTHON_LANES = 256
+"""Lanes of a kernel that plain Python runs, where wide arrays pay and memory is the limit."""
 
 
 @inlined
@@ -60,8 +76,8 @@ def _iterate(w: Work, hours: np.ndarray, present: np.ndarray) -> None:
 
 
 @inlined
-def _stop(w: Work, rounds: np.ndarray, r: int) -> bool:
-    """Stop lanes whose point is optimal after r rounds; return whether any is left."""
+def _stop(w: Work, status: np.ndarray, group: np.ndarray) -> bool:
+    """Stop lanes whose point is optimal; return whether any is left."""
     busy = False
     for k in range(w.single.shape[1]):
         if w.single[RUNNING, k] > 0.0:
@@ -69,7 +85,7 @@ def _stop(w: Work, rounds: np.ndarray, r: int) -> bool:
             worst = max(w.single[RESIDUAL, k], w.single[DUAL, k])
             if w.single[GAP, k] < _GAP * w.single[COUNT, k] and worst < _RESIDUAL:
                 w.single[RUNNING, k] = 0.0
-                rounds[k] = r
+                status[group[k]] = SOLVED
             else:
                 busy = True
     return busy
@@ -105,29 +121,84 @@ def _solve(
     present: np.ndarray,
     out: np.ndarray,
     status: np.ndarray,
-    rounds: np.ndarray,
 ) -> None:
     """Solve the prosumers of each group side by side; arguments as of `solve`, groups (G, lanes)."""
     lanes = groups.shape[1]
     w = workspace(len(hours), lanes)
-    took = np.zeros(lanes, dtype=np.int64)
     for g in range(groups.shape[0]):
         for k in range(lanes):
-            took[k] = -1
             possible = gather(w, table, traits, hours, present[g], groups[g, k], k)
             status[groups[g, k]] = STALLED if possible else IMPOSSIBLE
             w.single[RUNNING, k] = 1.0 if possible else 0.0
         start(w, len(hours), present[g])
-        for r in range(_ROUNDS):
+        for _ in range(_ROUNDS):
             advance(w, hours, present[g])
-            if not _stop(w, took, r):
+            if not _stop(w, status, groups[g]):
                 break
             _iterate(w, hours, present[g])
         for k in range(lanes):
-            if took[k] >= 0:
-                status[groups[g, k]] = SOLVED
-                rounds[groups[g, k]] = took[k]
+            if status[groups[g, k]] == SOLVED:
                 _scatter(w, table, traits, hours, present[g], groups[g, k], k, out)
 
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy")(_solve)
+def solve(table: np.ndarray, traits: np.ndarray, hours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the moves (MOVES, n, H) of n prosumers in kW and EUR/kWh, and what became of each (n,).
+
+    Args:
+        table: columns (TABLE, n, H) as named in `kernel_program`, limits possibly infinite.
+        traits: numbers (n, TRAITS) as named there.
+        hours: length of each step (H,).
+    """
+    out = np.zeros((MOVES, *table.shape[1:]))
+    status: np.ndarray = np.full(table.shape[1], STALLED)
+    present = _present(table)
+    if config.DISABLE_JIT:
+        with np.errstate(all="ignore"):
+            _solve(table, traits, hours, *_groups(present, PYTHON_LANES), out, status)
+    else:
+        _compiled()(table, traits, hours, *_groups(present, LANES), out, status)
+    return out, status
+
+
+def _present(table: np.ndarray) -> np.ndarray:
+    """Return which variables each prosumer needs, bool (n, VARIABLES)."""
+    present: np.ndarray = np.ones((table.shape[1], VARIABLES), dtype=bool)
+    present[:, :CONTROLS] = (table[:CONTROLS] > 0.0).any(axis=2).T
+    present[:, CHARGE] |= present[:, DISCHARGE]
+    present[:, DISCHARGE] = present[:, CHARGE]
+    present[:, STORED:] = present[:, DISCHARGE:DRIVERS]
+    return present
+
+
+def _groups(present: np.ndarray, lanes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return groups of prosumers (G, lanes), those with the same devices together, and what a group needs."""
+    order = np.argsort(present @ (1 << np.arange(VARIABLES)), kind="stable")
+    groups = -(-len(order) // lanes)
+    # The last group is filled up with its last prosumer, who is solved twice with the same result.
+    together = order[np.minimum(np.arange(groups * lanes), len(order) - 1)].reshape(groups, lanes)
+    return together, present[together].any(axis=1)
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> Callable[..., None]:
+    """Return the compiled kernel, from the cache on disk if none of its sources has changed.
+
+    numba looks at the file of a cached function alone. The digest of all of them is bound to the function
+    as a closure, which numba's cache does look at.
+    """
+    modules = (kernel_lanes, kernel_program, kernel_sweeps, sys.modules[__name__])
+    sources = b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
+    digest, kernel = hashlib.sha256(sources).hexdigest(), inlined(_solve)
+
+    def solve_lanes(*columns: np.ndarray) -> str:
+        kernel(*columns)
+        return digest
+
+    compiled: Callable[..., None] = njit(cache=True, nogil=True, error_model="numpy")(solve_lanes)
+    return compiled
+
+
+def warm() -> None:
+    """Compile the kernel, or load it, by planning one step of one prosumer without devices."""
+    traits = np.ones((1, TRAITS))
+    solve(np.zeros((TABLE, 1, 1)), traits, np.ones(1))

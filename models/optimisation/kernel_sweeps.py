@@ -31,6 +31,7 @@ from cosim.models.optimisation.kernel_program import (
     DISCHARGE,
     DRIFT,
     DRIVERS,
+    FIRM,
     FORCE,
     GAIN,
     GAP,
@@ -65,8 +66,8 @@ from cosim.models.optimisation.kernel_program import (
     TARGET,
     VARIABLES,
     ZERO,
-    X,
     Work,
+    X,
     sign,
 )
 
@@ -103,7 +104,7 @@ def advance(w: Work, hours: np.ndarray, present: np.ndarray) -> None:
 
 @inlined
 def _at(t: int, v: int) -> int:
-    """First row of a variable's cell."""
+    """Return the first row of a variable's cell."""
     return (t * VARIABLES + v) * CELL
 
 
@@ -115,7 +116,7 @@ def _residual(w: Work, row: int, value: Lanes, worst: Lanes) -> Lanes:
 
 @inlined
 def _flow(w: Work, t: int, j: int, field: int) -> Lanes:
-    """What flows into state j, read from one field of the cells of the powers that fill it."""
+    """Return what flows into state j, read from one field of the cells of the powers that fill it."""
     if j == 0:
         charged, discharged = load(w.cells, _at(t, 0) + field), load(w.cells, _at(t, DISCHARGE) + field)
         return load(w.single, GAIN) * charged + load(w.single, LOSS) * discharged
@@ -156,7 +157,7 @@ def _advance_one(w: Work, cell: int, v: int) -> tuple[Lanes, Lanes]:
 
 @inlined
 def factor(w: Work, hours: np.ndarray, present: np.ndarray) -> None:
-    """Compliance of every step, and the covariances W."""
+    """Find the compliance of every step and the covariances W."""
     for t in range(len(hours)):
         soft = load(w.single, ZERO)
         for v in range(CONTROLS):
@@ -165,7 +166,9 @@ def factor(w: Work, hours: np.ndarray, present: np.ndarray) -> None:
         sold, bought = load(w.cells, _at(t, SOLD) + BEND), load(w.cells, _at(t, BOUGHT) + BEND)
         stiff = load(w.cells, _at(t, NET) + BEND) + sold * bought / (sold + bought)
         store(w.steps, t * STEP + STIFF_NET, stiff)
-        store(w.steps, t * STEP + BETA, stiff / (1.0 + stiff * soft))
+        firm = 1.0 / (1.0 + stiff * soft)
+        store(w.steps, t * STEP + FIRM, firm)
+        store(w.steps, t * STEP + BETA, stiff * firm)
         _predict(w, t, hours[t], present)
         for k in range(STATES):
             if present[STORED + k]:
@@ -174,7 +177,7 @@ def factor(w: Work, hours: np.ndarray, present: np.ndarray) -> None:
 
 @inlined
 def _pair(i: int, j: int) -> int:
-    """Row of an entry of the symmetric W within a step."""
+    """Return the row of an entry of the symmetric W within a step."""
     return SPREAD + (i * STATES + j if j < i else j * STATES + i)
 
 
@@ -228,7 +231,7 @@ def _measure(w: Work, t: int, k: int, present: np.ndarray) -> None:
 
 @inlined
 def forward(w: Work, hours: np.ndarray, present: np.ndarray, second: bool) -> None:
-    """Means m of the filter, for the predictor or, in the second round, for the corrector."""
+    """Find the means m of the filter, for the predictor or, in the second round, for the corrector."""
     for t in range(len(hours)):
         here = t * STEP
         away = load(w.steps, here + BALANCE)
@@ -240,7 +243,7 @@ def forward(w: Work, hours: np.ndarray, present: np.ndarray, second: bool) -> No
                 away = away - sign(v) * free
         slope = _slope_net(w, t, second)
         store(w.steps, here + SLOPE_NET, slope)
-        price = -(slope / load(w.steps, here + STIFF_NET) + away) * load(w.steps, here + BETA)
+        price = -(slope * load(w.steps, here + FIRM) + away * load(w.steps, here + BETA))
         store(w.steps, here + PRICE, price)
         for j in range(STATES):
             if present[STORED + j]:
@@ -256,7 +259,7 @@ def forward(w: Work, hours: np.ndarray, present: np.ndarray, second: bool) -> No
 
 @inlined
 def _pushed(w: Work, t: int, j: int) -> Lanes:
-    """What the gradients of its powers alone push out of state j."""
+    """Return what the gradients of its powers alone push out of state j."""
     if j == 0:
         charge, discharge = _at(t, 0), _at(t, DISCHARGE)
         charged = load(w.cells, charge + SLOPE) * load(w.cells, charge + BEND)
@@ -268,7 +271,7 @@ def _pushed(w: Work, t: int, j: int) -> Lanes:
 
 @inlined
 def _slope(w: Work, cell: int, second: bool) -> Lanes:
-    """Gradient of the barrier problem at a variable; the corrector adds to the predictor's."""
+    """Return the gradient of the barrier problem at a variable; the corrector adds to the predictor's."""
     if not second:
         slope = load(w.cells, cell + LINEAR) + load(w.cells, cell + QUADRATIC) * load(w.cells, cell + X)
     else:
@@ -286,7 +289,7 @@ def _slope(w: Work, cell: int, second: bool) -> Lanes:
 
 @inlined
 def _slope_net(w: Work, t: int, second: bool) -> Lanes:
-    """Gradient at net power once the contract is settled."""
+    """Return the gradient at net power once the contract is settled."""
     sold, bought = load(w.cells, _at(t, SOLD) + BEND), load(w.cells, _at(t, BOUGHT) + BEND)
     slope_sold, slope_bought = _slope(w, _at(t, SOLD), second), _slope(w, _at(t, BOUGHT), second)
     open_kw = load(w.steps, t * STEP + CONTRACT)
@@ -311,7 +314,7 @@ def _correct(w: Work, t: int, k: int, present: np.ndarray, second: bool) -> None
 
 @inlined
 def backward(w: Work, hours: np.ndarray, present: np.ndarray, second: bool) -> None:
-    """Duals and moves of all variables from the last step to the first, and the limit of the step length."""
+    """Find duals and moves of all variables from the last step to the first, and the limit of the step length."""
     zero = load(w.single, ZERO)
     limit = (zero, zero)
     for j in range(STATES):
@@ -359,9 +362,7 @@ def _smooth(w: Work, t: int, present: np.ndarray, second: bool, limit: Limit) ->
 
 
 @inlined
-def _settle(
-    w: Work, t: int, present: np.ndarray, net: Lanes, price: Lanes, second: bool, limit: Limit
-) -> Limit:
+def _settle(w: Work, t: int, present: np.ndarray, net: Lanes, price: Lanes, second: bool, limit: Limit) -> Limit:
     """Move the powers that fill nothing, net power, and what is sold and bought.
 
     What is priced but not smoothed gets ever softer, and rounding of its price moves it far: the balance is

@@ -221,10 +221,7 @@ def cost_eur(
 ) -> np.ndarray:
     """Return the money (n,) a plan costs: contract, wear, shedding and spilling, less what is left stored."""
     contract = net_kw - problem.position_kw
-    money = (
-        np.maximum(-contract, 0.0) * problem.buy_eur_per_kwh
-        - np.maximum(contract, 0.0) * problem.sell_eur_per_kwh
-    )
+    money = np.maximum(-contract, 0.0) * problem.buy_eur_per_kwh - np.maximum(contract, 0.0) * problem.sell_eur_per_kwh
     wear = np.abs(battery_kw) * problem.battery.wear_eur_per_kwh[:, None]
     # Not a matrix product: its bits would depend on how many prosumers are solved together.
     cost: np.ndarray = ((money + wear + SHED_EUR_PER_KWH * lost_kw) * problem.hours).sum(axis=1)

@@ -50,18 +50,14 @@ class Pattern:
         variables = (*battery, *devices, "net", "bought")
         powers = _powers(variables, hours)
         rows = _rows(variables, powers, len(hours))
-        a_index, a_terms = _sparse(
-            np.stack([np.concatenate([row[k] for row in rows.values()]) for k in range(3)])
-        )
+        a_index, a_terms = _sparse(np.stack([np.concatenate([row[k] for row in rows.values()]) for k in range(3)]))
         p_index, p_terms = _sparse(np.triu(_quadratics(variables, powers, hours)))
         return cls(parts, hours, variables, tuple(rows), a_index, a_terms, p_index, p_terms)
 
     def a_matrix(self, data: np.ndarray) -> sparse.csc_matrix:
         """Return A with these entries."""
         steps = len(self.hours)
-        return sparse.csc_matrix(
-            (data, *self.a_index), shape=(len(self.rows) * steps, len(self.variables) * steps)
-        )
+        return sparse.csc_matrix((data, *self.a_index), shape=(len(self.rows) * steps, len(self.variables) * steps))
 
     def p_matrix(self, data: np.ndarray) -> sparse.csc_matrix:
         """Return the upper triangle of P with these entries."""
@@ -171,9 +167,7 @@ def _quadratics(variables: tuple[str, ...], powers: dict[str, np.ndarray], hours
     """Return the quadratic forms (K, N, N) whose weights `_weights` gives, in the same order."""
     forms = [np.eye(len(variables) * len(hours))]
     scaled = {name: power * np.sqrt(hours)[:, None] for name, power in powers.items()}
-    forms += [
-        scaled[name][0].T @ scaled[name][0] for name in (*CONSUMERS, "curtail", "charge") if name in scaled
-    ]
+    forms += [scaled[name][0].T @ scaled[name][0] for name in (*CONSUMERS, "curtail", "charge") if name in scaled]
     if "discharge" in scaled:
         _, stored, charge = scaled["discharge"]
         forms += [charge.T @ charge, charge.T @ stored + stored.T @ charge, stored.T @ stored]

@@ -1,5 +1,7 @@
 """Plain data to bytes and back."""
 
+import contextlib
+import math
 import pickle
 import struct
 from decimal import Decimal
@@ -21,9 +23,7 @@ keys = st.text(max_size=6).filter(lambda key: not key.startswith("__"))
 plain = st.recursive(
     scalars | arrays,
     lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(keys, inner, max_size=4)
-        | st.lists(inner, max_size=3).map(tuple)
+        st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4) | st.lists(inner, max_size=3).map(tuple)
     ),
     max_leaves=12,
 )
@@ -38,7 +38,9 @@ def alike(a, b) -> bool:
         return type(a) is type(b) and len(a) == len(b) and all(map(alike, a, b))
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(alike(a[key], b[key]) for key in a)
-    return type(a) is type(b) and (a == b or (a != a and b != b))
+    if isinstance(a, float) and isinstance(b, float):
+        return struct.pack("<d", a) == struct.pack("<d", b) or (math.isnan(a) and math.isnan(b))
+    return type(a) is type(b) and a == b
 
 
 @given(plain)
@@ -145,7 +147,5 @@ def test_damaged_and_foreign_bytes_are_refused(data):
 @settings(max_examples=100)
 def test_random_bytes_behind_the_mark_never_crash(data):
     """A record with a random body is read or refused, nothing else."""
-    try:
+    with contextlib.suppress(ValueError):
         decode(b"CSM1" + data)
-    except ValueError:
-        pass

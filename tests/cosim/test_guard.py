@@ -26,7 +26,7 @@ def test_a_refused_result_is_replaced_and_recorded():
     assert events == [Event(3, "home-02", "plugin_refused", "one; two; three")]
 
 
-class Mute(Exception):
+class MuteError(Exception):
     def __str__(self):
         raise ValueError("I will not say")
 
@@ -37,7 +37,7 @@ class Mute(Exception):
         (ValueError("no"), "ValueError: no"),
         (SystemExit(3), "SystemExit: 3"),
         (MemoryError(), "MemoryError: "),
-        (Mute(), "Mute: (no words: ValueError)"),
+        (MuteError(), "MuteError: (no words: ValueError)"),
         (ValueError("\ud800"), "ValueError: ?"),
     ],
 )
@@ -52,7 +52,7 @@ def test_whatever_is_raised_ends_in_an_event(error, detail):
 
 def test_a_check_that_trips_over_the_result_counts_as_a_fault():
     """An answer so odd that the check itself raises is refused too."""
-    result, events = called(lambda: object(), lambda result: result.no_such_attribute)
+    result, events = called(object, lambda result: result.no_such_attribute)
     assert result == "fallback"
     assert events[0].cause == "plugin_raised"
 

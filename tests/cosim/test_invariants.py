@@ -7,14 +7,14 @@ import pytest
 
 from cosim.delivery import metered
 from cosim.invariants import check_interval
+from cosim.models.devices.columns import SetPoints
 from cosim.models.envelope import Envelopes
 from cosim.models.errors import SimulationError
 from cosim.models.grid.state import Diverged
 from cosim.models.market.mechanism import Trades
-from cosim.models.market.tariff import Prices
 from cosim.models.market.settlement import SettlementPrices
+from cosim.models.market.tariff import Prices
 from cosim.models.step import Commitment, Decisions, PassiveLoad, step, whole_wh
-from cosim.models.devices.columns import SetPoints
 
 
 @pytest.fixture
@@ -32,9 +32,7 @@ def settled(theatre):
     prices = SettlementPrices.of(Prices(np.array([0.3]), np.array([0.1]), 0.05, 0.002), 0, 0.06)
     commitment = Commitment(trades, np.array([6000, -4000]), prices)
     decisions = Decisions(points, Envelopes.unlimited(2))
-    result = step(
-        setting.community, setting.truth, before, decisions, exogenous, passive, interval, commitment
-    )
+    result = step(setting.community, setting.truth, before, decisions, exogenous, passive, interval, commitment)
     return {
         "setting": setting,
         "before": before,
@@ -165,7 +163,7 @@ def test_money_that_goes_nowhere_stops_the_run(settled, kind):
 
 def test_a_breach_stops_the_talk_before_anything_is_told(theatre, settled):
     """In the protocol a breach comes before the first letter about the interval, so nothing wrong is ever recorded."""
-    tiny, begun, Stage = theatre
+    tiny, begun, stage_of = theatre
     setting = tiny()
 
     class Liar:
@@ -173,7 +171,7 @@ def test_a_breach_stops_the_talk_before_anything_is_told(theatre, settled):
             state = setting.truth.solve(p_kw, q_kvar)
             return replace(state, slack_kw=state.slack_kw + 1.0)
 
-    state, stage = begun(setting), Stage(setting, {})
+    state, stage = begun(setting), stage_of(setting, {})
     from cosim.state import Pending
 
     most = np.full(2, np.inf)

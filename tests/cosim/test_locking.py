@@ -41,7 +41,7 @@ def test_every_array_is_read_only_and_the_original_is_not():
     shown = locked(outer)
     for array in (shown.inner.column, shown.pair[0], shown.pair[1].column, shown.doubled):
         with pytest.raises(ValueError, match="read-only"):
-            array += 1.0
+            array[0] = 1.0
     outer.inner.column[0] = 5.0
     assert shown.inner.column[0] == 5.0
     assert shown.name == "x"

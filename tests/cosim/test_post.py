@@ -79,8 +79,10 @@ MARKETPLACE_MAY_KNOW = {
 
 
 def test_who_learns_what_in_a_run(short_runs):
-    """The operator learns room and power, never price, partner, order or state of charge; the marketplace orders
-    and volumes, never nomination, device or grid; the supplier energies, never price of a trade or partner.
+    """Everybody learns what its work needs and nothing else.
+
+    The operator learns room and power, never price, partner, order or state of charge; the marketplace orders and
+    volumes, never nomination, device or grid; the supplier energies, never price of a trade or partner.
     """
     world = short_runs.world(6, congested=True)
     short_runs.play(world)
@@ -98,7 +100,7 @@ def test_who_learns_what_in_a_run(short_runs):
 
 
 def test_roles_are_shown_only_what_letters_told_them(short_runs):
-    """Views are no back door: what operator and marketplace are asked with holds letters to them and their own forecast."""
+    """Views are no back door: operator and marketplace are asked with letters to them and their own forecast."""
     world = short_runs.world(6, congested=True)
     shown = {}
     answer = world.answer
@@ -212,8 +214,10 @@ supplier -> prosumers: Bills money 10000 -120000
     ("shop", "letters", "battery_kw"), [(Offers, SOLD, -2.0), (Abstains, UNSOLD, -5.0)], ids=["sold", "unsold"]
 )
 def test_transcript_of_one_hour(theatre, shop, letters, battery_kw):
-    """The whole talk of one hour as text. When the shop does not buy, the unfilled order changes the battery's
-    set-point from storing the rest (-2 kW) to storing all it can (-5 kW).
+    """The whole talk of one hour as text.
+
+    When the shop does not buy, the unfilled order changes the battery's set-point from storing the rest (-2 kW) to
+    storing all it can (-5 kW).
     """
     tiny, begun, _ = theatre
     world = enact(tiny(intervals=1), begun, Offers, shop)

@@ -22,7 +22,7 @@ def idle(view) -> SetPoints:
     return SetPoints(np.zeros(2), -MOST, -MOST, np.zeros(2), MOST)
 
 
-def book() -> Orders:
+def book(view) -> Orders:
     """Return the roof selling 6 kWh, the shop asking for 4."""
     side = np.array([SELL, BUY], np.int8)
     return Orders(np.arange(2), side, np.array([6000, 4000]), np.array([0.15, 0.2]))
@@ -63,7 +63,7 @@ def answers(operator) -> dict:
     """Return what everybody says by rote."""
     return {
         "request": lambda view: Envelopes(view.power_range.lower_kw, view.power_range.upper_kw),
-        "bid": lambda view: book(),
+        "bid": book,
         "dispatch": idle,
         "grant": operator.grant,
         "tighten": operator.tighten,
@@ -87,14 +87,14 @@ def limit_between(setting, low_kw: float, high_kw: float) -> float:
 @pytest.fixture
 def stage(theatre):
     """Return a function that plays the first tick of a setting; it returns the stage and the state."""
-    tiny, begun, Stage = theatre
+    tiny, begun, stage_of = theatre
 
     def play(operator, *, highest_export_kw=None, **switches):
         setting = tiny(available_kw=(60.0, 0.0), connection_kw=70.0, **switches)
         if highest_export_kw is not None:
             limit = limit_between(setting, highest_export_kw, highest_export_kw + 1.0)
             setting = replace(setting, limits=replace(setting.limits, vm_max_pu=limit))
-        state, actors = begun(setting), Stage(setting, answers(operator))
+        state, actors = begun(setting), stage_of(setting, answers(operator))
         actors.play(tick(setting, state, 0))
         return actors, state
 
@@ -158,9 +158,9 @@ def test_order_of_events_when_the_grid_carries_the_plan(stage):
 
 def test_order_of_events_of_an_interval_that_is_over(theatre):
     """Meter, read, bill, record, learn; then the next decision."""
-    tiny, begun, Stage = theatre
+    tiny, begun, stage_of = theatre
     setting = tiny()
-    state, actors = begun(setting), Stage(setting, answers(Operator()))
+    state, actors = begun(setting), stage_of(setting, answers(Operator()))
     actors.play(tick(setting, state, 0))
     actors.said.clear()
     assert actors.play(tick(setting, state, 1)) == [*SETTLED, *DECIDED]
@@ -212,11 +212,11 @@ def test_fills_beyond_a_tightened_band_are_void_on_both_sides(stage):
 
 def test_void_energy_is_never_paid(theatre):
     """After cancellation the bills contain the trade that was kept and nothing of the one that was void."""
-    tiny, begun, Stage = theatre
+    tiny, begun, stage_of = theatre
     setting = tiny(available_kw=(60.0, 0.0), connection_kw=70.0)
     limit = limit_between(setting, 10.0, 11.0)
     setting = replace(setting, limits=replace(setting.limits, vm_max_pu=limit))
-    state, actors = begun(setting), Stage(setting, answers(Operator(3.0, 3.0, 3.0)))
+    state, actors = begun(setting), stage_of(setting, answers(Operator(3.0, 3.0, 3.0)))
     for now in (0, 1):
         actors.play(tick(setting, state, now))
     bills = next(letter for letter in actors.letters if type(letter).__name__ == "Bills")
@@ -252,11 +252,11 @@ def test_without_rescue_a_bad_plan_is_carried_out(stage):
 
 def test_the_granted_band_binds_plan_and_delivery(theatre):
     """What is nominated and what is delivered stay inside the band, though the set-points ask for all there is."""
-    tiny, begun, Stage = theatre
+    tiny, begun, stage_of = theatre
     setting = tiny(available_kw=(60.0, 0.0), connection_kw=70.0)
     operator = Operator()
     operator.grant = lambda view: operator.bands(view.interval, 0, 7.5)
-    state, actors = begun(setting), Stage(setting, answers(operator))
+    state, actors = begun(setting), stage_of(setting, answers(operator))
     for now in (0, 1):
         actors.play(tick(setting, state, now))
     kinds = {type(letter).__name__: letter for letter in actors.letters}
@@ -265,11 +265,11 @@ def test_the_granted_band_binds_plan_and_delivery(theatre):
 
 def test_the_view_says_what_is_expected_when_the_gate_is_early(theatre):
     """With two intervals of lead the battery is shown as it will be once what is pending has been carried out."""
-    tiny, begun, Stage = theatre
+    tiny, begun, stage_of = theatre
     setting = tiny(gate_lead=2, intervals=5)
     state = begun(setting)
     charging = {**answers(Operator()), "dispatch": lambda view: replace(idle(view), battery_kw=np.array([-1.0, 0.0]))}
-    actors = Stage(setting, charging)
+    actors = stage_of(setting, charging)
     for now in range(-2, 3):
         actors.play(tick(setting, state, now))
     seen = [(view.interval.index, float(view.state.soc_kwh[0])) for (view,) in actors.views["bid"]]
@@ -279,7 +279,7 @@ def test_the_view_says_what_is_expected_when_the_gate_is_early(theatre):
 
 def test_a_plan_that_diverges_counts_as_broken_everywhere(stage, theatre):
     """No voltages at all: every bus counts as outside its limits, and the rescue acts."""
-    tiny, begun, Stage = theatre
+    tiny, begun, stage_of = theatre
     setting = tiny(available_kw=(60.0, 0.0), connection_kw=70.0)
 
     class Fragile:
@@ -287,7 +287,7 @@ def test_a_plan_that_diverges_counts_as_broken_everywhere(stage, theatre):
             return Diverged("no", 1, 1.0) if p_kw.max() > 10.0 else setting.truth.solve(p_kw, q_kvar)
 
     fragile = replace(setting, truth=Fragile())
-    state, actors = begun(setting), Stage(setting, answers(Operator(5.0)))
+    state, actors = begun(setting), stage_of(setting, answers(Operator(5.0)))
     actors.play(tick(fragile, state, 0))
     assert state.pending[0].plan["violation_buses_first"] == setting.community.buses
     assert state.pending[0].plan["violation_buses"] == 0
@@ -295,9 +295,9 @@ def test_a_plan_that_diverges_counts_as_broken_everywhere(stage, theatre):
 
 def test_a_delivery_that_diverges_is_carried_in_part_and_noted(theatre):
     """The ladder takes the largest share that the grid carries, and a note says how much that was."""
-    tiny, begun, Stage = theatre
+    tiny, begun, stage_of = theatre
     setting = tiny(available_kw=(12.0, 0.0))
-    state, actors = begun(setting), Stage(setting, answers(Operator()))
+    state, actors = begun(setting), stage_of(setting, answers(Operator()))
     actors.play(tick(setting, state, 0))
 
     class Fragile:
@@ -313,9 +313,9 @@ def test_a_delivery_that_diverges_is_carried_in_part_and_noted(theatre):
 
 def test_a_feeder_without_any_solution_ends_the_run(theatre):
     """If nothing at all can be carried the simulation has failed, and says so."""
-    tiny, begun, Stage = theatre
+    tiny, begun, stage_of = theatre
     setting = tiny()
-    state, actors = begun(setting), Stage(setting, answers(Operator()))
+    state, actors = begun(setting), stage_of(setting, answers(Operator()))
     actors.play(tick(setting, state, 0))
 
     class Dead:

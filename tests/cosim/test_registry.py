@@ -16,7 +16,7 @@ KNOWN = {"fair": "cosim.agents.dso.envelopes.fair:FairEnvelopes", "static": "now
 def registry(monkeypatch):
     """Return a registry of two built-in names and one that an installed package offers."""
     points = EntryPoints([EntryPoint("theirs", "cosim.models.envelope:Envelope", "cosim.envelopes")])
-    monkeypatch.setattr(cosim.registry, "entry_points", lambda **chosen: points.select(**chosen))
+    monkeypatch.setattr(cosim.registry, "entry_points", points.select)
     return Registry("envelopes", KNOWN, "cosim.envelopes")
 
 
@@ -93,7 +93,7 @@ def test_another_folder_means_another_file(tmp_path, plugin_name):
         folder.mkdir()
         (folder / f"{plugin_name}.py").write_text(f"NUMBER = {number}\n")
         allow_plugins([plugin_name], folder)
-        assert sys.modules[plugin_name].NUMBER == number
+        assert number == sys.modules[plugin_name].NUMBER
 
 
 def test_installed_goes_before_the_folder(tmp_path):

@@ -23,6 +23,8 @@ from cosim.models.stopwatch import section
 from cosim.views import Outcome, ProsumersView
 
 SAME_KW = 1e-6
+# A planned curtailment below this share of the connection's rating is the solver's tolerance.
+MEANT_SHARE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,9 @@ class Predictive(CohortStrategy):
             for name, column in _first_step(again).items():
                 columns[name][rows] = column
         available = view.available_kw[:, 0]
-        # A cap equal to the forecast would cut off whatever the forecast missed.
-        cap = np.where(columns["generation_kw"] < available - SAME_KW, columns["generation_kw"], np.inf)
+        # A cap at the forecast would cut off whatever the forecast missed: only a curtailment that was meant is one.
+        meant = available - columns["generation_kw"] > MEANT_SHARE * view.connection_kw
+        cap = np.where(meant, columns["generation_kw"], np.inf)
         return SetPoints(columns["battery_kw"], columns["shiftable_kw"], columns["ev_kw"], columns["heat_pump_kw"], cap)
 
     def learn(self, outcome: Outcome, memory: Memory) -> None:

@@ -48,7 +48,7 @@ class PredictiveOne(BiddingStrategy):
             shiftable_kw=float(plan.shiftable_kw[0, 0]),
             ev_kw=float(plan.ev_kw[0, 0]),
             heat_pump_kw=float(plan.heat_pump_kw[0, 0]),
-            generation_kw=generation if generation < available - 1e-6 else np.inf,
+            generation_kw=generation if available - generation > 1e-3 * view.connection_kw else np.inf,
         )
 
     def learn(self, outcome: ProsumerOutcome) -> None:

@@ -1,0 +1,97 @@
+"""What a batched power flow says: columns over rows, and each row as the state of a grid."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from cosim.models.grid.state import Diverged, GridState
+
+UNSOLVED = "no voltages carry these injections (neither fixed point nor Newton converged)"
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """Angles at the feeder's buses (m, B), power into and loading of its branches (m, L), (m, L)."""
+
+    va_rad: np.ndarray
+    branch_p_kw: np.ndarray
+    branch_loading_percent: np.ndarray
+
+
+class Origin(Protocol):
+    """What angles and branch columns are worked out from."""
+
+    def details(self) -> Details:
+        """Work them out."""
+
+
+@dataclass(frozen=True, eq=False)
+class BatchState:
+    """Solved power flows of m rows, of B buses and L branches; (m,) stands for any leading axes.
+
+    Never a NaN in it. A row without a solution is not `converged`: its voltages and flows are 0.0, and its
+    loss and its power from upstream infinite, so that no search takes it for good. Buses without voltage are
+    as in `GridState`. Angles and branch columns are worked out when first asked for.
+
+    Attributes:
+        vm_pu: voltage magnitudes (m, B)
+        loss_kw: active power lost (m,)
+        slack_kw: active power from upstream, positive = the feeder imports (m,)
+        unsupplied_kw: consumption (>= 0) at buses without voltage (m,)
+        converged: whether there is a solution, bool (m,)
+        iterations: sweeps, and Newton steps where the fixed point gave up (m,)
+        mismatch_kva: largest mismatch where there is no solution, inf if unknown, else 0.0 (m,)
+        origin: what the rest is worked out from
+
+    """
+
+    vm_pu: np.ndarray
+    loss_kw: np.ndarray
+    slack_kw: np.ndarray
+    unsupplied_kw: np.ndarray
+    converged: np.ndarray
+    iterations: np.ndarray
+    mismatch_kva: np.ndarray
+    origin: Origin
+
+    @cached_property
+    def _details(self) -> Details:
+        return self.origin.details()
+
+    @property
+    def energised(self) -> np.ndarray:
+        """Whether a bus has voltage in a row, bool (m, B)."""
+        return self.vm_pu > 0.0
+
+    @property
+    def va_rad(self) -> np.ndarray:
+        """Voltage angles (m, B)."""
+        return self._details.va_rad
+
+    @property
+    def branch_p_kw(self) -> np.ndarray:
+        """Active power into each branch at its from side (m, L)."""
+        return self._details.branch_p_kw
+
+    @property
+    def branch_loading_percent(self) -> np.ndarray:
+        """Current of the more loaded side in percent of its rating, 0 where unrated (m, L)."""
+        return self._details.branch_loading_percent
+
+    def row(self, index: int | tuple[int, ...]) -> GridState | Diverged:
+        """Return one row as what `PowerFlow.solve` would return for it."""
+        if not self.converged[index]:
+            return Diverged(UNSOLVED, int(self.iterations[index]), float(self.mismatch_kva[index]))
+        return GridState(
+            vm_pu=self.vm_pu[index],
+            va_rad=self.va_rad[index],
+            energised=self.energised[index],
+            branch_p_kw=self.branch_p_kw[index],
+            branch_loading_percent=self.branch_loading_percent[index],
+            loss_kw=float(self.loss_kw[index]),
+            slack_kw=float(self.slack_kw[index]),
+            unsupplied_kw=float(self.unsupplied_kw[index]),
+            iterations=int(self.iterations[index]),
+        )

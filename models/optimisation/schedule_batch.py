@@ -1,0 +1,112 @@
+"""Planning a whole cohort at once: one compiled interior point over the prosumers in lanes."""
+
+import numpy as np
+
+from cosim.models.optimisation.program import (
+    SHED_EUR_PER_KWH,
+    SMOOTHING_EUR_PER_KWH,
+    Moves,
+    Program,
+    finish,
+    prepare,
+    solve_directed,
+)
+from cosim.models.optimisation.schedule import Schedule, ScheduleProblem, Scheduler
+from cosim.models.optimisation.schedule_pattern import CONSUMERS
+from cosim.models.optimisation.schedule_rows import solve_exactly
+
+_POWERS = ("charge", "discharge", *CONSUMERS, "curtail", "shed", "spill")
+_SMOOTHED = 6
+_LOST_SHARE = 1e-8
+
+
+class BatchScheduler(Scheduler):
+    """Plans found side by side; the few the kernel does not prove optimal are solved one by one."""
+
+    name = "batch"
+
+    def solve(self, problem: ScheduleProblem) -> Schedule:
+        program = prepare(problem)
+        return finish(program, solve_directed(program, _relaxed))
+
+
+def _relaxed(program: Program) -> Moves:
+    """Solve the convex program of each prosumer."""
+    # Loading numba takes longer than most commands that never plan.
+    from cosim.models.optimisation import kernel_schedule as kernel
+
+    table = _table(program)
+    traits = _traits(program, table)
+    out, status = kernel.solve(table, traits, program.problem.hours)
+    moves = _moves(program, table, traits, out)
+    rows = np.flatnonzero(status != kernel.SOLVED)
+    if rows.size:
+        exact = solve_exactly(program.take(rows))
+        for name in Moves.__slots__:
+            getattr(moves, name)[rows] = getattr(exact, name)
+    return moves
+
+
+def _table(program: Program) -> np.ndarray:
+    """Return the columns (TABLE, n, H) of the kernel, in its order."""
+    from cosim.models.optimisation import kernel_program as at
+
+    problem = program.problem
+    table = np.empty((at.TABLE, *problem.fixed_kw.shape))
+    room = problem.battery.soc_max_kwh > problem.battery.soc_min_kwh
+    np.multiply(program.charge_kw, room[:, None], out=table[at.CHARGE])
+    np.multiply(program.discharge_kw, room[:, None], out=table[at.DISCHARGE])
+    table[at.CURTAIL], table[at.SHED], table[at.SPILL] = program.curtail_kw, program.shed_kw, program.spill_kw
+    for k, name in enumerate(CONSUMERS):
+        corridor = getattr(problem, name)
+        table[at.EV + k] = corridor.power_kw
+        table[at.T_LEAST + k], table[at.T_MOST + k] = corridor.min_kwh, corridor.max_kwh
+    table[at.T_LOWER], table[at.T_UPPER] = problem.lower_kw, problem.upper_kw
+    np.add(problem.fixed_kw, problem.available_kw, out=table[at.T_CONSTANT])
+    table[at.T_POSITION] = problem.position_kw
+    table[at.T_BUY], table[at.T_SELL] = problem.buy_eur_per_kwh, problem.sell_eur_per_kwh
+    table[at.T_TARGET] = 0.0 if problem.target_kw is None else problem.target_kw
+    table[at.T_WEIGHT] = 0.0 if problem.target_weight is None else problem.target_weight
+    return table
+
+
+def _traits(program: Program, table: np.ndarray) -> np.ndarray:
+    """Return the numbers (n, TRAITS) of the kernel: every prosumer in units of its own largest power."""
+    from cosim.models.optimisation import kernel_program as at
+
+    problem, battery = program.problem, program.problem.battery
+    most = table[:_SMOOTHED].max(axis=2)
+    most[: at.EV] = battery.power_kw
+    largest = np.maximum(most[: at.CURTAIL].max(axis=0), problem.available_kw.max(axis=1))
+    largest = np.maximum(largest, np.abs(problem.position_kw).max(axis=1))
+    largest = np.maximum(largest, -problem.fixed_kw.min(axis=1))
+    unit = np.where(largest > 0.0, largest, 1.0)
+    traits = np.zeros((len(unit), at.TRAITS))
+    traits[:, at.R_UNIT] = unit
+    traits[:, at.R_LEAST] = np.minimum(battery.soc_min_kwh - battery.soc_kwh, 0.0)
+    traits[:, at.R_MOST] = np.maximum(battery.soc_max_kwh - battery.soc_kwh, 0.0)
+    traits[:, at.R_GAIN], traits[:, at.R_LOSS] = battery.charge_efficiency, battery.discharge_efficiency
+    traits[:, at.R_WEAR], traits[:, at.R_LAST] = battery.wear_eur_per_kwh, battery.terminal_value_eur_per_kwh
+    traits[:, at.R_LOST] = SHED_EUR_PER_KWH
+    smoothing = SMOOTHING_EUR_PER_KWH * unit / np.where(most > 0.0, most, np.inf)
+    traits[:, at.R_SMOOTH : at.R_SMOOTH + _SMOOTHED] = smoothing.T
+    return traits
+
+
+def _moves(program: Program, table: np.ndarray, traits: np.ndarray, out: np.ndarray) -> Moves:
+    """Return what the kernel found, within the limits of every power."""
+    from cosim.models.optimisation import kernel_program as at
+    from cosim.models.optimisation import kernel_schedule as kernel
+
+    problem, n = program.problem, program.problem.prosumers
+    lost = out[at.SHED : at.SPILL + 1]
+    lost[lost <= _LOST_SHARE * traits[:, at.R_UNIT, None]] = 0.0
+    powers = np.clip(out[: at.CONTROLS], 0.0, table[: at.CONTROLS])
+    value = np.clip(out[kernel.VALUE], problem.sell_eur_per_kwh, problem.buy_eur_per_kwh)
+    return Moves(
+        **{f"{name}_kw": power for name, power in zip(_POWERS, powers, strict=True)},
+        value_eur_per_kwh=value,
+        envelope_value_eur_per_kwh=out[kernel.ENVELOPE_VALUE],
+        failed=np.zeros(n, dtype=bool),
+        reason=np.full(n, "", dtype=object),
+    )
