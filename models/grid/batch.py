@@ -1,17 +1,16 @@
 """AC power flow of many injections at once: the fixed point in compiled lanes, Newton where that gives up."""
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from cosim.models.grid.batch_case import Case, blank_rows, share
-from cosim.models.grid.batch_state import BatchState, Details
+from cosim.models.grid.batch_state import COLUMNS, DETAILS, BatchState, Details
 from cosim.models.grid.factor import factorise
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.kernel_branches import branch_rows
 from cosim.models.grid.kernel_flow import switch_rows
-from cosim.models.grid.lanes import Graph
+from cosim.models.grid.lanes import Graph, Rows
 from cosim.models.grid.powerflow import CACHED_STATES, PowerFlow
 from cosim.models.grid.sweep import line_branches, line_graph, tree_sweeps
 
@@ -23,9 +22,7 @@ class BatchFlow:
     rows of large batches.
     """
 
-    def __init__(
-        self, feeder: Feeder | PowerFlow, slack_vm_pu: float | None = None, *, threads: int = 1
-    ) -> None:
+    def __init__(self, feeder: Feeder | PowerFlow, slack_vm_pu: float | None = None, *, threads: int = 1) -> None:
         if isinstance(feeder, PowerFlow) and slack_vm_pu is not None:
             raise ValueError("a PowerFlow brings its slack voltage: slack_vm_pu must be None")
         self.flow = feeder if isinstance(feeder, PowerFlow) else PowerFlow(feeder, slack_vm_pu=slack_vm_pu)
@@ -34,9 +31,7 @@ class BatchFlow:
         self._graph: Graph | None = line_graph(self.feeder, self.flow.admittance())
         self._recent = lru_cache(CACHED_STATES)(self._make)
 
-    def solve(
-        self, p_kw: np.ndarray, q_kvar: np.ndarray, closed: np.ndarray | None = None
-    ) -> BatchState:
+    def solve(self, p_kw: np.ndarray, q_kvar: np.ndarray, closed: np.ndarray | None = None) -> BatchState:
         """Solve for whole injections at the feeder's buses, positive into the grid (..., B), (..., B).
 
         `closed` is the switch state of all rows (L,) or of each (..., L), by default the file's. On a feeder
@@ -52,7 +47,7 @@ class BatchFlow:
             state = self.case(closed).solve(*columns, self._threads)
         else:
             state = self._switched(*columns, self._states(closed, axes))
-        return state if len(axes) == 1 else _shaped(state, axes)
+        return state if len(axes) == 1 else state.shaped(axes)
 
     def case(self, closed: np.ndarray | None = None) -> Case:
         """Return what a switch state (L,), by default the file's, is solved with; recent ones are kept."""
@@ -83,5 +78,44 @@ class BatchFlow:
 
     def _switched(self, p_kw: np.ndarray, q_kvar: np.ndarray, closed: np.ndarray) -> BatchState:
         """Solve rows (m, B), (m, B) in their own switch states (m, L)."""
-        state = self._swept(p_kw, q_kvar, closed) if self._graph is not None else None
-        
+        rows = blank_rows(p_kw, q_kvar, p_kw.shape[1])
+        if self._graph is not None:
+            graph = self._graph
+            share(lambda first, end: switch_rows(graph, closed, rows, first, end), p_kw.shape, self._threads)
+        solved = rows.iterations > 0
+        state = BatchState(
+            vm_pu=rows.vm_pu,
+            loss_kw=rows.power_kw[:, 1],
+            slack_kw=rows.power_kw[:, 0],
+            unsupplied_kw=np.where(rows.vm_pu > 0.0, 0.0, np.maximum(-p_kw, 0.0)).sum(axis=1),
+            converged=solved,
+            iterations=rows.iterations,
+            mismatch_kva=np.zeros(len(p_kw)),
+            origin=self._details(rows, closed),
+        )
+        for own, places in _by_state(closed, np.flatnonzero(~solved)):
+            _overwrite(state, places, self.case(own).solve(p_kw[places], q_kvar[places], self._threads))
+        return state
+
+    def _details(self, rows: Rows, closed: np.ndarray) -> Details:
+        """Work out angles and branch columns of rows solved by sweeps; the others are zero."""
+        details = Details(np.zeros(rows.vm_pu.shape), *(np.zeros(closed.shape) for _ in range(2)))
+        if self._graph is not None:
+            branches = line_branches(self.feeder, self.flow.admittance())
+            branch_rows(branches, closed, rows.voltage, details.branch_p_kw, details.branch_loading_percent)
+            np.arctan2(rows.voltage[1], rows.voltage[0], out=details.va_rad)
+        return details
+
+
+def _by_state(closed: np.ndarray, places: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Group rows by switch state, in the order of their first rows."""
+    groups: dict[bytes, list[int]] = {}
+    for place in places.tolist():
+        groups.setdefault(closed[place].tobytes(), []).append(place)
+    return [(closed[rows[0]], np.array(rows)) for rows in groups.values()]
+
+
+def _overwrite(state: BatchState, places: np.ndarray, part: BatchState) -> None:
+    """Put the rows of a part in their places."""
+    for name in (*COLUMNS, *DETAILS):
+        getattr(state, name)[places] = getattr(part, name)

@@ -19,9 +19,10 @@ from cosim.models.grid.newton import Newton
 WORTH_A_THREAD = 20_000
 
 
-def share(work: Callable[[int, int], None], rows: int, columns: int, threads: int) -> None:
+def share(work: Callable[[int, int], None], shape: tuple[int, ...], threads: int) -> None:
     """Call work(first, end) over all rows, on several threads where that pays; each takes whole wide blocks."""
-    if threads == 1 or rows * columns < WORTH_A_THREAD:
+    rows = shape[0]
+    if threads == 1 or rows * shape[1] < WORTH_A_THREAD:
         work(0, rows)
         return
     size = -(-rows // (threads * len(WIDE))) * len(WIDE)
@@ -85,15 +86,11 @@ class Case:
         rows = blank_rows(p_kw, q_kvar, self.admittance.size)
         if self.sweeps is not None:
             sweeps, layout = self.sweeps
-            share(
-                lambda first, end: solve_rows(sweeps, layout, rows, first, end),
-                *rows.p_kw.shape,
-                threads=threads,
-            )
+            share(lambda first, end: solve_rows(sweeps, layout, rows, first, end), p_kw.shape, threads)
         converged = rows.iterations > 0
         mismatch = np.zeros(len(p_kw))
         if not converged.all():
-            for row in np.flatnonzero(~converged):
+            for row in np.flatnonzero(~converged).tolist():
                 converged[row], mismatch[row] = self._rescue(rows, row)
         return BatchState(
             vm_pu=rows.vm_pu,

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
 from cosim.models.grid.state import Diverged, GridState
 
+COLUMNS = ("vm_pu", "loss_kw", "slack_kw", "unsupplied_kw", "converged", "iterations", "mismatch_kva")
+DETAILS = ("va_rad", "branch_p_kw", "branch_loading_percent")
 UNSOLVED = "no voltages carry these injections (neither fixed point nor Newton converged)"
 
 
@@ -18,6 +20,10 @@ class Details:
     va_rad: np.ndarray
     branch_p_kw: np.ndarray
     branch_loading_percent: np.ndarray
+
+    def details(self) -> Self:
+        """Be asked for what is worked out already."""
+        return self
 
 
 class Origin(Protocol):
@@ -80,6 +86,11 @@ class BatchState:
         """Current of the more loaded side in percent of its rating, 0 where unrated (m, L)."""
         return self._details.branch_loading_percent
 
+    def shaped(self, axes: tuple[int, ...]) -> "BatchState":
+        """Return the same rows (m,) over leading axes of that size."""
+        columns = {name: _shape(getattr(self, name), axes) for name in COLUMNS}
+        return BatchState(**columns, origin=Shaped(self.origin, axes))
+
     def row(self, index: int | tuple[int, ...]) -> GridState | Diverged:
         """Return one row as what `PowerFlow.solve` would return for it."""
         if not self.converged[index]:
@@ -95,3 +106,20 @@ class BatchState:
             unsupplied_kw=float(self.unsupplied_kw[index]),
             iterations=int(self.iterations[index]),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """The origin of a batch with other leading axes."""
+
+    origin: Origin
+    axes: tuple[int, ...]
+
+    def details(self) -> Details:
+        """Work them out, and give them the axes."""
+        flat = self.origin.details()
+        return Details(*(_shape(getattr(flat, name), self.axes) for name in DETAILS))
+
+
+def _shape(column: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    return column.reshape(*axes, *column.shape[1:])

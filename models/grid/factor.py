@@ -27,7 +27,7 @@ def factorise(own: Admittance) -> tuple[Sweeps, Layout] | None:
     if not len(load):
         return None
     inner = csc_array(own.ybus[load][:, load])
-    factor = splu(inner, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    factor: Any = splu(inner, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     row = factor.perm_r.astype(np.int64)
     if not np.array_equal(row, factor.perm_c) or not _residual(factor, inner) < RESIDUAL:
         return None
@@ -68,9 +68,7 @@ def _sweeps(factor: Any, idle: np.ndarray, nothing: int) -> Sweeps:
     lower = -tril(csr_array(factor.L), k=-1, format="csr")
     upper = -triu(full, k=1, format="csr").multiply(step[:, None]).tocsr()
     constant = idle - upper @ idle
-    return Sweeps(
-        *_padded(lower, nothing), *_padded(upper, nothing), np.column_stack([pairs(step), pairs(constant)])
-    )
+    return Sweeps(*_padded(lower, nothing), *_padded(upper, nothing), np.column_stack([pairs(step), pairs(constant)]))
 
 
 def _padded(matrix: csr_array, nothing: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

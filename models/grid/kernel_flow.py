@@ -51,10 +51,11 @@ def collect(sweeps: Sweeps, table: np.ndarray, lanes: tuple[int, ...]) -> None:
 
 
 @compiled
-def spread(
-    sweeps: Sweeps, table: np.ndarray, gap: np.ndarray, live: np.ndarray, lanes: tuple[int, ...]
-) -> None:
-    """Take new voltages from w in live lanes; `gap` (W,) becomes their largest squared change."""
+def spread(sweeps: Sweeps, table: np.ndarray, gap: np.ndarray, live: np.ndarray, lanes: tuple[int, ...]) -> None:
+    """Take new voltages from w in live lanes; `gap` (W,) becomes the sum of their squared changes.
+
+    A sum, and after the voltages: a NaN anywhere stays in it, and the loop before it stays vectorised.
+    """
     w = len(lanes)
     vr, vi, wr, wi = 0, w, 2 * w, 3 * w
     start, column, upper, step = sweeps.upper_start, sweeps.upper_column, sweeps.upper, sweeps.step
@@ -84,15 +85,16 @@ def spread(
             b = s0 + (c * y + s * x) + (c1 * h + s1 * g)
             x, y = table[i, vr + k], table[i, vi + k]
             d = (a - x) * (a - x) + (b - y) * (b - y)
-            gap[k] = d if d > gap[k] else gap[k]
+            table[i, wr + k] = d
             table[i, vr + k] = a if live[k] > 0.0 else x
             table[i, vi + k] = b if live[k] > 0.0 else y
+    for i in range(n):
+        for k in range(w):
+            gap[k] += table[i, wr + k]
 
 
 @compiled
-def iterate(
-    sweeps: Sweeps, table: np.ndarray, lane: np.ndarray, taken: np.ndarray, lanes: tuple[int, ...]
-) -> None:
+def iterate(sweeps: Sweeps, table: np.ndarray, lane: np.ndarray, taken: np.ndarray, lanes: tuple[int, ...]) -> None:
     """Iterate the lanes of a work table (n + R + 1, 6 W: V, w, S) until each has converged or given up.
 
     `lane` (3, W) is scratch; `taken` (W,) becomes the iterations of each lane, 0 where it did not converge.
@@ -107,8 +109,7 @@ def iterate(
         left = 0
         for k in range(len(lanes)):
             if live[k] > 0.0:
-                # A NaN passes no comparison: its lane goes on to the end and has not converged.
-                if gap[k] * gap[k] <= STOP * last[k]:
+                if gap[k] < 1.0 and gap[k] * gap[k] <= STOP * last[k]:
                     live[k] = 0.0
                     taken[k] = iteration
                 else:
@@ -119,9 +120,7 @@ def iterate(
 
 
 @compiled
-def load(
-    layout: Layout, rows: Rows, first: int, count: int, table: np.ndarray, lanes: tuple[int, ...]
-) -> None:
+def load(layout: Layout, rows: Rows, first: int, count: int, table: np.ndarray, lanes: tuple[int, ...]) -> None:
     """Put rows first .. first + count and their start into the lanes; lanes left over carry nothing."""
     w = len(lanes)
     pr, qr = 4 * w, 5 * w
@@ -191,9 +190,7 @@ def store(
 
 
 @compiled
-def in_blocks(
-    sweeps: Sweeps, layout: Layout, rows: Rows, first: int, end: int, lanes: tuple[int, ...]
-) -> None:
+def in_blocks(sweeps: Sweeps, layout: Layout, rows: Rows, first: int, end: int, lanes: tuple[int, ...]) -> None:
     """Solve rows first .. end, as many at a time as there are lanes."""
     w = len(lanes)
     table = np.empty((layout.idle.shape[0] + 1, 6 * w))
@@ -203,13 +200,13 @@ def in_blocks(
         count = min(end - first, w)
         load(layout, rows, first, count, table, lanes)
         iterate(sweeps, table, lane, taken, lanes)
-        store(layout, rows, first, count, table, taken, lanes)
         sum_up(layout, table, lane, lanes)
         for k in range(count):
             rows.iterations[first + k] = taken[k]
             if taken[k] > 0:
                 rows.power_kw[first + k, 0] = (idle_pu + lane[0, k] - lane[2, k]) * base_kva
                 rows.power_kw[first + k, 1] = (idle_pu + lane[0, k] + lane[1, k]) * base_kva
+        store(layout, rows, first, count, table, taken, lanes)
         first += count
 
 
@@ -225,9 +222,7 @@ def solve_rows(sweeps: Sweeps, layout: Layout, rows: Rows, first: int, end: int)
 
 
 @compiled
-def walk(
-    graph: Graph, closed: np.ndarray, parent: np.ndarray, via: np.ndarray, order: np.ndarray
-) -> int:
+def walk(graph: Graph, closed: np.ndarray, parent: np.ndarray, via: np.ndarray, order: np.ndarray) -> int:
     """Walk the closed branches from the slacks, depth first; return how many buses there are, -1 for a loop.
 
     `order` (B,) becomes the buses in the order of the walk, `parent` and `via` (B,) the bus and the branch
@@ -305,19 +300,16 @@ def grow(graph: Graph, closed: np.ndarray) -> tuple[bool, Sweeps, Layout]:
 
 
 @compiled
-def switch_rows(
-    graph: Graph, closed: np.ndarray, rows: Rows, radial: np.ndarray, first: int, end: int
-) -> None:
-    """Solve rows first .. end, each in its own switch state (m, L); neighbours in the same one go together.
+def switch_rows(graph: Graph, closed: np.ndarray, rows: Rows, first: int, end: int) -> None:
+    """Solve rows first .. end, each in its own switch state (m, L), as far as these are radial.
 
-    `radial` (m,) becomes whether a row could be solved like this at all.
+    Neighbours in the same state share a tree and go side by side.
     """
     while first < end:
         past = first + 1
         while past < end and np.array_equal(closed[past], closed[first]):
             past += 1
         fits, sweeps, layout = grow(graph, closed[first])
-        radial[first:past] = fits
         if fits:
             solve_rows(sweeps, layout, rows, first, past)
         first = past
@@ -343,6 +335,6 @@ def warm() -> None:
         power_kw=np.zeros((m, 2)),
         iterations=np.zeros(m, np.int64),
     )
-    switch_rows(graph, np.ones((m, 1), np.bool_), rows, np.zeros(m, np.bool_), 0, m)
+    switch_rows(graph, np.ones((m, 1), np.bool_), rows, 0, m)
     _, sweeps, layout = grow(graph, np.ones(1, np.bool_))
     solve_rows(sweeps, layout, rows, 0, m)

@@ -61,7 +61,6 @@ class Rows(NamedTuple):
     iterations: np.ndarray
 
 
-
 class Graph(NamedTuple):
     """A feeder of nothing but series impedances, as edges out of each bus.
 

@@ -85,10 +85,6 @@ def _splat(context: Any, builder: Any, numba_type: Any, value: Any) -> Any:
     return builder.shuffle_vector(first, ir.Constant(_VECTOR, ir.Undefined), zeros)
 
 
-def _is_operand(numba_type: Any) -> bool:
-    return numba_type is _LANES_TYPE or isinstance(numba_type, types.Number)
-
-
 def _elementwise(build: Callable[..., Any], arity: int) -> Any:
     """Return a compiled function of `arity` operands that `build(builder, *vectors)` computes."""
 
@@ -147,55 +143,40 @@ def _store(_context: Any, array: Any, row: Any, value: Any) -> Any:
     return types.void(array, row, value), generate
 
 
-_negative = _elementwise(lambda builder, operand: builder.fneg(operand), 1)
-_add = _elementwise(lambda builder, left, right: builder.fadd(left, right), 2)
-_subtract = _elementwise(lambda builder, left, right: builder.fsub(left, right), 2)
-_multiply = _elementwise(lambda builder, left, right: builder.fmul(left, right), 2)
-_divide = _elementwise(lambda builder, left, right: builder.fdiv(left, right), 2)
-_smaller = _elementwise(_compared("<"), 2)
-_larger = _elementwise(_compared(">"), 2)
-_where_positive = _elementwise(_positive, 3)
+def _compile_as(python: Callable[..., Any], compiled: Any, arity: int) -> None:
+    """Let compiled code use an intrinsic for a function of `arity` operands."""
+
+    def wanted(*operands: Any) -> bool:
+        return python in (load, store) or _LANES_TYPE in operands
+
+    # numba matches operands by position and wants plain functions, so an intrinsic cannot stand for itself.
+    def unary(a: Any) -> Any:
+        return (lambda a: compiled(a)) if wanted(a) else None  # noqa: PLW0108
+
+    def binary(a: Any, b: Any) -> Any:
+        return (lambda a, b: compiled(a, b)) if wanted(a, b) else None  # noqa: PLW0108
+
+    def ternary(a: Any, b: Any, c: Any) -> Any:
+        return (lambda a, b, c: compiled(a, b, c)) if wanted(a, b, c) else None  # noqa: PLW0108
+
+    overload(python, strict=False)({1: unary, 2: binary, 3: ternary}[arity])
 
 
-def _overload_operator(python: Callable[..., Any], compiled: Any) -> None:
-    """Let numba use a compiled function for an operation where one operand is a lane value."""
-
-    def binary(left: Any, right: Any) -> Any:
-        if not (_is_operand(left) and _is_operand(right) and _LANES_TYPE in (left, right)):
-            return None
-        return lambda left, right: compiled(left, right)
-
-    overload(python, strict=False)(binary)
-
-
-for _python, _compiled in (
-    (operator.add, _add),
-    (operator.sub, _subtract),
-    (operator.mul, _multiply),
-    (operator.truediv, _divide),
-    (smaller, _smaller),
-    (larger, _larger),
-):
-    _overload_operator(_python, _compiled)
+def _compile_all() -> None:
+    """Give every function of lane values its instruction."""
+    _compile_as(load, _load, 2)
+    _compile_as(store, _store, 3)
+    for arity, python, build in (
+        (2, smaller, _compared("<")),
+        (2, larger, _compared(">")),
+        (3, where_positive, _positive),
+        (1, operator.neg, lambda builder, a: builder.fneg(a)),
+        (2, operator.add, lambda builder, a, b: builder.fadd(a, b)),
+        (2, operator.sub, lambda builder, a, b: builder.fsub(a, b)),
+        (2, operator.mul, lambda builder, a, b: builder.fmul(a, b)),
+        (2, operator.truediv, lambda builder, a, b: builder.fdiv(a, b)),
+    ):
+        _compile_as(python, _elementwise(build, arity), arity)
 
 
-@overload(operator.neg, strict=False)
-def _overload_neg(operand: Any) -> Any:
-    return (lambda operand: _negative(operand)) if operand is _LANES_TYPE else None
-
-
-@overload(where_positive, strict=False)
-def _overload_where_positive(test: Any, yes: Any, no: Any) -> Any:
-    if _LANES_TYPE not in (test, yes, no):
-        return None
-    return lambda test, yes, no: _where_positive(test, yes, no)
-
-
-@overload(load, strict=False)
-def _overload_load(array: Any, row: Any) -> Any:
-    return (lambda array, row: _load(array, row)) if isinstance(array, types.Array) else None
-
-
-@overload(store, strict=False)
-def _overload_store(array: Any, row: Any, value: Any) -> Any:
-    return (lambda array, row, value: _store(array, row, value)) if isinstance(array, types.Array) else None
+_compile_all()

@@ -48,7 +48,7 @@ _RIGID = 1e12
 FIXED = 1e-9
 """Bounds closer than this hold a variable where it is, in the prosumer's units."""
 
-_ROOM = 1e-6
+_ROOM = 1e-8
 _START_POWER, _START_OTHER = 0.1, 0.2
 _LOST_SHARE = 0.1
 
@@ -66,6 +66,18 @@ def workspace(steps: int, lanes: int) -> Work:
     """Return scratch for a horizon of `steps`."""
     cells = np.zeros((steps * VARIABLES * CELL, lanes))
     return Work(cells, np.zeros((steps * STEP, lanes)), np.zeros((SINGLE, lanes)))
+
+
+@inlined
+def cell_of(t: int, v: int) -> int:
+    """Return the first row of a variable's cell."""
+    return (t * VARIABLES + v) * CELL
+
+
+@inlined
+def pair_of(i: int, j: int) -> int:
+    """Return the row of an entry of the symmetric W within a step."""
+    return SPREAD + (i * STATES + j if j < i else j * STATES + i)
 
 
 @inlined

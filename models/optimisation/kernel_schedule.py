@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numba import config, njit
 
-from cosim.models.optimisation import kernel_lanes, kernel_program, kernel_sweeps
+from cosim.models.optimisation import kernel_chain, kernel_lanes, kernel_program, kernel_sweeps
+from cosim.models.optimisation.kernel_chain import advance, factor
 from cosim.models.optimisation.kernel_lanes import LANES, inlined, larger, load, smaller, store
 from cosim.models.optimisation.kernel_program import (
     ABOVE,
@@ -46,7 +47,7 @@ from cosim.models.optimisation.kernel_program import (
     start,
     workspace,
 )
-from cosim.models.optimisation.kernel_sweeps import advance, backward, factor, forward
+from cosim.models.optimisation.kernel_sweeps import backward, forward
 
 SOLVED, IMPOSSIBLE, STALLED = 0, 1, 2
 VALUE, ENVELOPE_VALUE = CONTROLS, CONTROLS + 1
@@ -83,7 +84,7 @@ def _stop(w: Work, status: np.ndarray, group: np.ndarray) -> bool:
         if w.single[RUNNING, k] > 0.0:
             w.single[DUAL, k] *= 1.0 - w.single[ALPHA, k]
             worst = max(w.single[RESIDUAL, k], w.single[DUAL, k])
-            if w.single[GAP, k] < _GAP * w.single[COUNT, k] and worst < _RESIDUAL:
+            if w.single[GAP, k] <= _GAP * w.single[COUNT, k] and worst < _RESIDUAL:
                 w.single[RUNNING, k] = 0.0
                 status[group[k]] = SOLVED
             else:
@@ -176,7 +177,7 @@ def _groups(present: np.ndarray, lanes: int) -> tuple[np.ndarray, np.ndarray]:
     groups = -(-len(order) // lanes)
     # The last group is filled up with its last prosumer, who is solved twice with the same result.
     together = order[np.minimum(np.arange(groups * lanes), len(order) - 1)].reshape(groups, lanes)
-    return together, present[together].any(axis=1)
+    return together, np.asarray(present[together].any(axis=1))
 
 
 @lru_cache(maxsize=1)
@@ -186,7 +187,7 @@ def _compiled() -> Callable[..., None]:
     numba looks at the file of a cached function alone. The digest of all of them is bound to the function
     as a closure, which numba's cache does look at.
     """
-    modules = (kernel_lanes, kernel_program, kernel_sweeps, sys.modules[__name__])
+    modules = (kernel_lanes, kernel_program, kernel_chain, kernel_sweeps, sys.modules[__name__])
     sources = b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
     digest, kernel = hashlib.sha256(sources).hexdigest(), inlined(_solve)
 

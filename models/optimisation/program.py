@@ -8,6 +8,7 @@ what could ever be needed, so prices alone cannot cause them.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ SHED_EUR_PER_KWH = 2.0
 SMOOTHING_EUR_PER_KWH = 0.01
 """How much dearer a device's last kW is than its first when it runs at full power."""
 
-_BOTH_WAYS_SHARE = 1e-4
+_CONSUMERS = ("ev", "shiftable", "heat_pump")
+_BOTH_WAYS_SHARE = 1e-6
 _ROUNDS = 4
 
 
@@ -70,11 +72,7 @@ class Moves:
 
 def prepare(problem: ScheduleProblem) -> Program:
     """Return the convex program of a problem, made feasible: what cannot be met is taken out and counted."""
-    corridors: dict[str, Any] = {}
-    unmet = np.zeros(problem.prosumers)
-    for name in ("ev", "shiftable", "heat_pump"):
-        corridors[name], missed = reachable(getattr(problem, name), problem.hours)
-        unmet = unmet + missed
+    corridors, unmet = _kept(problem)
     fair = np.maximum(problem.buy_eur_per_kwh, problem.sell_eur_per_kwh)
     kept = replace(problem, buy_eur_per_kwh=fair, **corridors)
     flexible = sum((corridor.power_kw for corridor in corridors.values()), np.zeros_like(fair))
@@ -88,6 +86,20 @@ def prepare(problem: ScheduleProblem) -> Program:
         shed_kw=np.maximum(0.0, problem.lower_kw - problem.fixed_kw + flexible),
         spill_kw=np.maximum(0.0, problem.fixed_kw + problem.available_kw - problem.upper_kw),
     )
+
+
+def _kept(problem: ScheduleProblem) -> tuple[dict[str, Corridor], np.ndarray]:
+    """Return the parts of all corridors that can be followed, by name, and the energy given up, (n,) kWh."""
+    asked = [getattr(problem, name) for name in _CONSUMERS]
+    columns = [np.concatenate([getattr(one, field.name) for one in asked]) for field in dataclass_fields(Corridor)]
+    # All in one: the cost of a walk along the horizon is that of its steps, not of its rows.
+    kept, missed = reachable(Corridor(*columns), problem.hours)
+    parts = [slice(k * problem.prosumers, (k + 1) * problem.prosumers) for k in range(len(asked))]
+    corridors = {
+        name: Corridor(kept.min_kwh[part], kept.max_kwh[part], kept.power_kw[part])
+        for name, part in zip(_CONSUMERS, parts, strict=True)
+    }
+    return corridors, sum((missed[part] for part in parts), np.zeros(problem.prosumers))
 
 
 def reachable(corridor: Corridor, hours: np.ndarray) -> tuple[Corridor, np.ndarray]:
@@ -157,7 +169,7 @@ def fallback(program: Program) -> Moves:
     problem, zeros = program.problem, np.zeros_like(program.shed_kw)
     taken = {
         f"{name}_kw": np.diff(getattr(problem, name).max_kwh, axis=1, prepend=0.0) / problem.hours
-        for name in ("ev", "shiftable", "heat_pump")
+        for name in _CONSUMERS
     }
     net = problem.fixed_kw + problem.available_kw - sum(taken.values(), zeros)
     curtail = np.clip(net - problem.upper_kw, 0.0, program.curtail_kw)

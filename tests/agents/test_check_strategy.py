@@ -243,7 +243,7 @@ class StrangeOwner(Truthful):
 
 
 BROKEN = {
-    NotAStrategy: "cannot be begun: a NotAStrategy is neither a BiddingStrategy nor a CohortStrategy",
+    NotAStrategy: "cannot be begun: TypeError: a NotAStrategy is neither a BiddingStrategy nor a CohortStrategy",
     NeedsArguments: "cannot be begun: TypeError",
     Exits: "cannot be begun: SystemExit: 1",
     StartsBadly: "cannot be begun: strategy strategy: start; it raised KeyError: 'nothing'",

@@ -15,7 +15,7 @@ from cosim.agents.prosumer.bidding.situations import IDS, Situation, situations
 from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, CohortStrategy
 from cosim.agents.prosumer.cohort import Cohort, ColumnCohort, OneByOneCohort
 from cosim.encoding import decode, encode
-from cosim.guard import Guard
+from cosim.guard import Guard, said
 from cosim.locking import locked
 from cosim.models.envelope import Envelopes
 from cosim.models.errors import BadInputError
@@ -40,7 +40,8 @@ def check_strategy(factory: Callable[[], BiddingStrategy | CohortStrategy]) -> l
     try:
         first = _begin(factory)
     except (Exception, SystemExit) as error:  # noqa: BLE001, whatever a strategy does wrong is the finding
-        return [f"cannot be begun: {error}" if isinstance(error, BadInputError) else _raised("begins", error)]
+        kind = "" if isinstance(error, BadInputError) else f"{type(error).__name__}: "
+        return [f"cannot be begun: {kind}{said(error)}"]
     scenes = list(situations())
     with global_chance(seed=1) as touched:
         rehearsal = first.play(scenes)
@@ -132,10 +133,6 @@ def _begin(factory: Callable[[], Any]) -> _Player:
     if isinstance(strategy, BiddingStrategy):
         return _Player(OneByOneCohort(factory, "strategy", rows, IDS, guard, chance), guard)
     raise TypeError(f"a {type(strategy).__name__} is neither a BiddingStrategy nor a CohortStrategy")
-
-
-def _raised(what: str, error: BaseException) -> str:
-    return f"{what} by raising {type(error).__name__}: {error}"
 
 
 @contextmanager

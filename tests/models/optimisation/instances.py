@@ -33,9 +33,7 @@ def problem(seed, n=20, hours=HOURS, *, envelope=True, target=False, negative=Fa
     zeros = np.zeros((n, steps))
     fixed = -(0.2 + rng.gamma(2.0, 0.4, (n, steps))) * size[:, None]
     sun = np.clip(np.sin((clock - 6) / 12 * np.pi), 0, None)
-    available = (
-        rng.choice([0.0, 4.0, 8.0], n)[:, None] * size[:, None] * sun * rng.uniform(0.3, 1, (n, steps))
-    )
+    available = rng.choice([0.0, 4.0, 8.0], n)[:, None] * size[:, None] * sun * rng.uniform(0.3, 1, (n, steps))
     heat = np.cumsum(rng.uniform(0, 1.5, (n, steps)) * hours, axis=1) * rng.integers(0, 2, n)[:, None]
     store = np.where(heat[:, -1:] > 0, 3.0, 0.0)
     heat_power = np.where(heat[:, -1:] > 0, 4.0, 0.0) * np.ones(steps)

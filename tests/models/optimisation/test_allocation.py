@@ -26,9 +26,7 @@ def random_problem(seed, n=34, m=64):
         firm_kw=firm,
         want_lower_kw=firm - rng.uniform(0, 12, n) * (rng.random(n) < 0.9),
         want_upper_kw=firm + rng.uniform(0, 12, n) * (rng.random(n) < 0.7),
-        rows=Rows(
-            a, at_firm - 2e-4 * n * rng.uniform(0.1, 1, m), at_firm + 2e-4 * n * rng.uniform(0.1, 1, m)
-        ),
+        rows=Rows(a, at_firm - 2e-4 * n * rng.uniform(0.1, 1, m), at_firm + 2e-4 * n * rng.uniform(0.1, 1, m)),
     )
 
 
@@ -40,9 +38,7 @@ def twin(rule, problem):
     kept = [up @ upper + down @ lower <= rows.upper_rhs, up @ lower + down @ upper >= rows.lower_rhs]
     kept += [upper >= firm, lower <= firm, upper <= problem.want_upper_kw, lower >= problem.want_lower_kw]
     if rule == "log":
-        welfare = cp.sum(cp.log(upper - firm + problem.delta_kw)) + cp.sum(
-            cp.log(firm - lower + problem.delta_kw)
-        )
+        welfare = cp.sum(cp.log(upper - firm + problem.delta_kw)) + cp.sum(cp.log(firm - lower + problem.delta_kw))
     else:
         most = max((problem.want_upper_kw - firm).max(), (firm - problem.want_lower_kw).max())
         squares = cp.sum_squares(upper - firm) + cp.sum_squares(firm - lower)
@@ -85,9 +81,7 @@ def test_box_is_robust(seed, rule, tight):
     """Under every rule and however tight the limits, no point of the box breaks a row."""
     problem = random_problem(seed, 8, 10)
     rows, at_firm = problem.rows, problem.rows.a @ problem.firm_kw
-    squeezed = Rows(
-        rows.a, at_firm + tight * (rows.lower_rhs - at_firm), at_firm + tight * (rows.upper_rhs - at_firm)
-    )
+    squeezed = Rows(rows.a, at_firm + tight * (rows.lower_rhs - at_firm), at_firm + tight * (rows.upper_rhs - at_firm))
     problem = AllocationProblem(problem.firm_kw, problem.want_lower_kw, problem.want_upper_kw, squeezed)
     allocation = allocate(rule, problem)
     assert allocation.solved
@@ -147,9 +141,7 @@ def test_same_problem_same_bits_and_order_of_connection_points_does_not_matter()
     assert np.array_equal(first.upper_kw, allocate("log", problem).upper_kw)
     order = np.random.default_rng(0).permutation(34)
     rows = Rows(problem.rows.a[:, order], problem.rows.lower_rhs, problem.rows.upper_rhs)
-    turned = AllocationProblem(
-        problem.firm_kw[order], problem.want_lower_kw[order], problem.want_upper_kw[order], rows
-    )
+    turned = AllocationProblem(problem.firm_kw[order], problem.want_lower_kw[order], problem.want_upper_kw[order], rows)
     np.testing.assert_allclose(allocate("log", turned).upper_kw, first.upper_kw[order], atol=1e-5)
 
 
@@ -189,9 +181,7 @@ def test_extremes_are_those_of_all_corners():
 
 def test_rows_around_a_point():
     """A row built around a point allows exactly the change that is left to the limit."""
-    rows = rows_around(
-        np.array([[0.01]]), np.array([1.0]), np.array([3.0]), np.array([0.95]), np.array([1.05])
-    )
+    rows = rows_around(np.array([[0.01]]), np.array([1.0]), np.array([3.0]), np.array([0.95]), np.array([1.05]))
     np.testing.assert_allclose((rows.upper_rhs, rows.lower_rhs), ([0.08], [-0.02]))
 
 

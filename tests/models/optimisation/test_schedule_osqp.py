@@ -83,8 +83,7 @@ def full_objective(q, plan):
         (np.minimum(plan.battery_kw, 0), q.battery.power_kw),
     ]
     devices += [
-        (getattr(plan, f"{k}_kw"), getattr(q, k).power_kw.max(axis=1))
-        for k in ("ev", "shiftable", "heat_pump")
+        (getattr(plan, f"{k}_kw"), getattr(q, k).power_kw.max(axis=1)) for k in ("ev", "shiftable", "heat_pump")
     ]
     for power, most in [*devices, (curtailed, curtail_most)]:
         weight = SMOOTHING_EUR_PER_KWH / np.where(most > 0, most, np.inf)
@@ -96,9 +95,7 @@ def full_objective(q, plan):
 
 def assert_kept(q, plan, tolerance=2e-4):
     """Every limit of the question is kept by the plan, and net power is the plain sum."""
-    scale = tolerance * np.maximum(
-        1.0, np.abs(q.fixed_kw).max(axis=1, keepdims=True) + q.battery.power_kw[:, None]
-    )
+    scale = tolerance * np.maximum(1.0, np.abs(q.fixed_kw).max(axis=1, keepdims=True) + q.battery.power_kw[:, None])
     for name in ("ev", "shiftable", "heat_pump"):
         corridor, power = getattr(q, name), -getattr(plan, f"{name}_kw")
         taken = np.cumsum(power * q.hours, axis=1)
@@ -257,9 +254,7 @@ def test_value_is_the_price_of_position(scheduler):
     shift[:, step] = nudge
     more = scheduler.solve(replace(question, position_kw=question.position_kw + shift))
     less = scheduler.solve(replace(question, position_kw=question.position_kw - shift))
-    slope = (full_objective(question, more) - full_objective(question, less)) / (
-        2 * nudge * question.hours[step]
-    )
+    slope = (full_objective(question, more) - full_objective(question, less)) / (2 * nudge * question.hours[step])
     low, high = (
         np.minimum(more.value_eur_per_kwh, less.value_eur_per_kwh),
         np.maximum(more.value_eur_per_kwh, less.value_eur_per_kwh),
