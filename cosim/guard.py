@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import numpy as np
+
 T = TypeVar("T")
 
 # What a plug-in says of itself goes into the result hash: memory addresses differ from process to process.
@@ -39,8 +41,10 @@ class Guard:
     ) -> T:
         """Return the plug-in's result if it keeps the contract, else the fallback's, with an event."""
         try:
-            result = function()
-            wrong = faults(result)
+            # What a plug-in sets about floating-point errors ends with its call.
+            with np.errstate():
+                result = function()
+                wrong = faults(result)
         except (Exception, SystemExit) as error:  # noqa: BLE001, whatever a plug-in raises must not end the run
             self.note(interval, agent, "plugin_raised", f"{type(error).__name__}: {said(error)}")
             return fallback()

@@ -39,7 +39,8 @@ class Journal:
     """The storage of one run; opened by one writer, read by anybody."""
 
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
-        self.folder = folder
+        # Absolute, so that a plug-in that changes the working directory does not move the run.
+        self.folder = folder.absolute()
         self._db = connection
 
     @classmethod
@@ -59,7 +60,8 @@ class Journal:
     @classmethod
     def open(cls, folder: Path) -> "Journal":
         """Open the journal of a run that has begun."""
-        if not (folder / "journal.sqlite").exists():
+        # A run killed while it was beginning has a manifest and no journal yet: it goes on from its start.
+        if not any((folder / name).exists() for name in ("journal.sqlite", "manifest.json")):
             raise StorageError(f"{folder} holds no run: journal.sqlite is missing")
         return cls(folder, _connect(folder))
 

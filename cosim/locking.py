@@ -1,7 +1,7 @@
 """Values that cannot be written to: what plug-ins are shown, and what stays the same throughout a run."""
 
-import copy
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,30 +16,50 @@ def locked(value: Any) -> Any:
     ValueError: assignment destination is read-only
     """
     if isinstance(value, np.ndarray):
-        view = value.view()
-        view.flags.writeable = False
-        return view
+        return _locked_array(value)
     if isinstance(value, tuple):
         inner = [locked(item) for item in value]
         return tuple(inner) if type(value) is tuple else type(value)(*inner)
-    if not is_dataclass(value) or isinstance(value, type):
-        return value
-    twin = copy.copy(value)
-    for name in _attributes(value):
-        object.__setattr__(twin, name, locked(getattr(value, name)))
-    return twin
+    names = _field_names(type(value))
+    return _locked_fields(value, names) if names else value
 
 
 def freeze(value: Any) -> None:
     """Make the arrays of a (nested) dataclass read-only where they are."""
     if isinstance(value, np.ndarray):
         value.flags.writeable = False
-    elif is_dataclass(value) and not isinstance(value, type):
-        for name in _attributes(value):
-            freeze(getattr(value, name))
+    for name in _attributes(value, _field_names(type(value))):
+        freeze(getattr(value, name))
 
 
-def _attributes(value: Any) -> list[str]:
+def _locked_array(value: np.ndarray) -> np.ndarray:
+    if not value.flags.writeable:
+        return value
+    view = value.view()
+    view.flags.writeable = False
+    return view
+
+
+def _locked_fields(value: Any, names: tuple[str, ...]) -> Any:
+    """Return a dataclass with locked fields; itself when they are locked already."""
+    attributes = _attributes(value, names)
+    before = [getattr(value, name) for name in attributes]
+    after = [locked(item) for item in before]
+    if all(old is new for old, new in zip(before, after, strict=True)):
+        return value
+    # Made without its constructor: what was checked once need not be checked at every look.
+    twin = object.__new__(type(value))
+    for name, item in zip(attributes, after, strict=True):
+        object.__setattr__(twin, name, item)
+    return twin
+
+
+def _attributes(value: Any, names: tuple[str, ...]) -> tuple[str, ...]:
     """List the fields of a dataclass and what it has cached beside them."""
-    declared = [item.name for item in fields(value)]
-    return declared + [name for name in getattr(value, "__dict__", {}) if name not in declared]
+    beside = getattr(value, "__dict__", None) if names else None
+    return names + tuple(name for name in beside if name not in names) if beside else names
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind)) if is_dataclass(kind) else ()

@@ -99,3 +99,22 @@ class Branches(NamedTuple):
     start: np.ndarray
     end: np.ndarray
     scale: np.ndarray
+
+
+class Seeds(NamedTuple):
+    """Quantities to differentiate at solved rows, M pairs, and their gradients.
+
+    Attributes:
+        row: row of each pair (M,)
+        at: row of the work table whose voltage magnitude it is, -1 for the loss; a slack's is constant (M,)
+        voltage: solved voltages, real and imaginary parts (2, m, N)
+        gradient: by active and by reactive injections at feeder buses (2, M, B)
+        iterations: 0 where not converged (M,)
+
+    """
+
+    row: np.ndarray
+    at: np.ndarray
+    voltage: np.ndarray
+    gradient: np.ndarray
+    iterations: np.ndarray

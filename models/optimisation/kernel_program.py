@@ -32,13 +32,13 @@ ZERO, RUNNING, TARGET, ALPHA, GAP, RESIDUAL, DUAL, COUNT, RATIO, PRODUCT, GAIN, 
 FORCE = 12
 SINGLE = FORCE + STATES
 
-# Columns (n, H) of a cohort's table after the most each power may be, in kW, kWh, EUR/kWh.
+# Columns (n, H) of a cohort's table after the most each power may be, in kW, kWh, and money per kWh.
 T_LOWER, T_UPPER, T_CONSTANT, T_POSITION, T_BUY, T_SELL, T_LEAST = range(CONTROLS, CONTROLS + 7)
 T_MOST = T_LEAST + STATES - 1
 T_TARGET, T_WEIGHT = T_MOST + STATES - 1, T_MOST + STATES
 TABLE = T_WEIGHT + 1
 
-# Traits (n,): unit of power in kW, the store's bounds about its start in kWh, efficiencies, costs in EUR/kWh;
+# Traits (n,): unit of power in kW, the store's bounds about its start in kWh, efficiencies, costs in money per kWh;
 # then each power's smoothing in units.
 R_UNIT, R_LEAST, R_MOST, R_GAIN, R_LOSS, R_WEAR, R_LAST, R_LOST, R_SMOOTH = range(9)
 TRAITS = R_SMOOTH + CONTROLS

@@ -9,7 +9,6 @@ what could ever be needed, so prices alone cannot cause them.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
-from typing import Any
 
 import numpy as np
 
@@ -74,8 +73,9 @@ def prepare(problem: ScheduleProblem) -> Program:
     """Return the convex program of a problem, made feasible: what cannot be met is taken out and counted."""
     corridors, unmet = _kept(problem)
     fair = np.maximum(problem.buy_eur_per_kwh, problem.sell_eur_per_kwh)
-    kept = replace(problem, buy_eur_per_kwh=fair, **corridors)
-    flexible = sum((corridor.power_kw for corridor in corridors.values()), np.zeros_like(fair))
+    ev, shiftable, heat_pump = corridors
+    kept = replace(problem, buy_eur_per_kwh=fair, ev=ev, shiftable=shiftable, heat_pump=heat_pump)
+    flexible = sum((corridor.power_kw for corridor in corridors), np.zeros_like(fair))
     power = np.repeat(problem.battery.power_kw[:, None], problem.steps, axis=1)
     return Program(
         problem=kept,
@@ -88,17 +88,14 @@ def prepare(problem: ScheduleProblem) -> Program:
     )
 
 
-def _kept(problem: ScheduleProblem) -> tuple[dict[str, Corridor], np.ndarray]:
-    """Return the parts of all corridors that can be followed, by name, and the energy given up, (n,) kWh."""
+def _kept(problem: ScheduleProblem) -> tuple[list[Corridor], np.ndarray]:
+    """Return the parts of all corridors that can be followed and the energy given up, (n,) kWh."""
     asked = [getattr(problem, name) for name in _CONSUMERS]
     columns = [np.concatenate([getattr(one, field.name) for one in asked]) for field in dataclass_fields(Corridor)]
     # All in one: the cost of a walk along the horizon is that of its steps, not of its rows.
     kept, missed = reachable(Corridor(*columns), problem.hours)
     parts = [slice(k * problem.prosumers, (k + 1) * problem.prosumers) for k in range(len(asked))]
-    corridors = {
-        name: Corridor(kept.min_kwh[part], kept.max_kwh[part], kept.power_kw[part])
-        for name, part in zip(_CONSUMERS, parts, strict=True)
-    }
+    corridors = [Corridor(kept.min_kwh[part], kept.max_kwh[part], kept.power_kw[part]) for part in parts]
     return corridors, sum((missed[part] for part in parts), np.zeros(problem.prosumers))
 
 

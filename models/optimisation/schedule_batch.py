@@ -35,10 +35,10 @@ def _relaxed(program: Program) -> Moves:
     # Loading numba takes longer than most commands that never plan.
     from cosim.models.optimisation import kernel_schedule as kernel
 
-    table = _table(program)
-    traits = _traits(program, table)
+    table, money = _table(program)
+    traits = _traits(program, table, money)
     out, status = kernel.solve(table, traits, program.problem.hours)
-    moves = _moves(program, table, traits, out)
+    moves = _moves(program, table, traits, money, out)
     rows = np.flatnonzero(status != kernel.SOLVED)
     if rows.size:
         exact = solve_exactly(program.take(rows))
@@ -47,8 +47,11 @@ def _relaxed(program: Program) -> Moves:
     return moves
 
 
-def _table(program: Program) -> np.ndarray:
-    """Return the columns (TABLE, n, H) of the kernel, in its order."""
+def _table(program: Program) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns (TABLE, n, H) of the kernel, and each prosumer's unit of money (n,) in EUR.
+
+    The kernel stops at gaps that are small beside prices near one; where prices are higher, so is the unit.
+    """
     from cosim.models.optimisation import kernel_program as at
 
     problem = program.problem
@@ -64,14 +67,17 @@ def _table(program: Program) -> np.ndarray:
     table[at.T_LOWER], table[at.T_UPPER] = problem.lower_kw, problem.upper_kw
     np.add(problem.fixed_kw, problem.available_kw, out=table[at.T_CONSTANT])
     table[at.T_POSITION] = problem.position_kw
-    table[at.T_BUY], table[at.T_SELL] = problem.buy_eur_per_kwh, problem.sell_eur_per_kwh
+    dearest = np.maximum(np.abs(problem.buy_eur_per_kwh), np.abs(problem.sell_eur_per_kwh))
+    money = np.maximum(1.0, dearest.max(axis=1))
+    np.divide(problem.buy_eur_per_kwh, money[:, None], out=table[at.T_BUY])
+    np.divide(problem.sell_eur_per_kwh, money[:, None], out=table[at.T_SELL])
     table[at.T_TARGET] = 0.0 if problem.target_kw is None else problem.target_kw
-    table[at.T_WEIGHT] = 0.0 if problem.target_weight is None else problem.target_weight
-    return table
+    table[at.T_WEIGHT] = 0.0 if problem.target_weight is None else problem.target_weight / money[:, None]
+    return table, money
 
 
-def _traits(program: Program, table: np.ndarray) -> np.ndarray:
-    """Return the numbers (n, TRAITS) of the kernel: every prosumer in units of its own largest power."""
+def _traits(program: Program, table: np.ndarray, money: np.ndarray) -> np.ndarray:
+    """Return the numbers (n, TRAITS) of the kernel: every prosumer in units of its own largest power and money."""
     from cosim.models.optimisation import kernel_program as at
 
     problem, battery = program.problem, program.problem.battery
@@ -86,14 +92,15 @@ def _traits(program: Program, table: np.ndarray) -> np.ndarray:
     traits[:, at.R_LEAST] = np.minimum(battery.soc_min_kwh - battery.soc_kwh, 0.0)
     traits[:, at.R_MOST] = np.maximum(battery.soc_max_kwh - battery.soc_kwh, 0.0)
     traits[:, at.R_GAIN], traits[:, at.R_LOSS] = battery.charge_efficiency, battery.discharge_efficiency
-    traits[:, at.R_WEAR], traits[:, at.R_LAST] = battery.wear_eur_per_kwh, battery.terminal_value_eur_per_kwh
-    traits[:, at.R_LOST] = SHED_EUR_PER_KWH
-    smoothing = SMOOTHING_EUR_PER_KWH * unit / np.where(most > 0.0, most, np.inf)
+    traits[:, at.R_WEAR] = battery.wear_eur_per_kwh / money
+    traits[:, at.R_LAST] = battery.terminal_value_eur_per_kwh / money
+    traits[:, at.R_LOST] = SHED_EUR_PER_KWH / money
+    smoothing = SMOOTHING_EUR_PER_KWH / money * unit / np.where(most > 0.0, most, np.inf)
     traits[:, at.R_SMOOTH : at.R_SMOOTH + _SMOOTHED] = smoothing.T
     return traits
 
 
-def _moves(program: Program, table: np.ndarray, traits: np.ndarray, out: np.ndarray) -> Moves:
+def _moves(program: Program, table: np.ndarray, traits: np.ndarray, money: np.ndarray, out: np.ndarray) -> Moves:
     """Return what the kernel found, within the limits of every power."""
     from cosim.models.optimisation import kernel_program as at
     from cosim.models.optimisation import kernel_schedule as kernel
@@ -102,11 +109,11 @@ def _moves(program: Program, table: np.ndarray, traits: np.ndarray, out: np.ndar
     lost = out[at.SHED : at.SPILL + 1]
     lost[lost <= _LOST_SHARE * traits[:, at.R_UNIT, None]] = 0.0
     powers = np.clip(out[: at.CONTROLS], 0.0, table[: at.CONTROLS])
-    value = np.clip(out[kernel.VALUE], problem.sell_eur_per_kwh, problem.buy_eur_per_kwh)
+    value = np.clip(out[kernel.VALUE] * money[:, None], problem.sell_eur_per_kwh, problem.buy_eur_per_kwh)
     return Moves(
         **{f"{name}_kw": power for name, power in zip(_POWERS, powers, strict=True)},
         value_eur_per_kwh=value,
-        envelope_value_eur_per_kwh=out[kernel.ENVELOPE_VALUE],
+        envelope_value_eur_per_kwh=out[kernel.ENVELOPE_VALUE] * money[:, None],
         failed=np.zeros(n, dtype=bool),
         reason=np.full(n, "", dtype=object),
     )

@@ -120,9 +120,7 @@ def solve_interior_point(
     return _proved(np.array(answer.x), y, answer.r_prim, answer.r_dual, answer.iterations, "clarabel")
 
 
-def _proved(
-    x: np.ndarray, y: np.ndarray, primal: float, dual: float, iterations: int, solver: str
-) -> Solved | Failed:
+def _proved(x: np.ndarray, y: np.ndarray, primal: float, dual: float, iterations: int, solver: str) -> Solved | Failed:
     """Hand a point on only when it is finite and its residuals are small."""
     residual = max(primal, dual)
     if not (residual <= _RESIDUAL and np.isfinite(x).all() and np.isfinite(y).all()):

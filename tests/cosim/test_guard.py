@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 
 from cosim.guard import LONGEST_DETAIL, Event, Guard, said
@@ -72,6 +73,13 @@ def test_what_is_said_does_not_depend_on_the_process():
     assert said(object()) == "<object object at 0x...>"
     assert len(said("x" * 10**6)) == LONGEST_DETAIL
     said("\udcff" * 5).encode()
+
+
+def test_what_a_plugin_sets_about_floating_point_errors_ends_with_its_call():
+    """A plug-in that makes numpy strict does so for itself alone."""
+    before = np.geterr()
+    called(lambda: np.seterr(all="raise"))
+    assert np.geterr() == before
 
 
 def test_taking_events_forgets_them():

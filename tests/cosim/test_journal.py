@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,6 +129,17 @@ def test_a_place_that_cannot_hold_a_folder_is_refused(tmp_path):
         Journal.create(tmp_path / "file" / "run", {})
 
 
+def test_a_run_killed_while_it_began_goes_on_from_its_start(journal):
+    """With a manifest and no journal yet there is nothing to resume from, and nothing in the way."""
+    journal.close()
+    for name in ("journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"):
+        (journal.folder / name).unlink(missing_ok=True)
+    again = Journal.open(journal.folder)
+    assert again.latest() is None
+    assert again.manifest()["scenario"] == {"name": "x"}
+    again.close()
+
+
 def test_opening_a_place_without_a_run_is_refused(tmp_path):
     """No journal, no run."""
     with pytest.raises(StorageError, match="holds no run"):
@@ -168,6 +180,16 @@ def test_sealing_moves_rows_from_the_journal_to_the_list_of_parts(journal):
     assert journal.part_names() == ["prosumers"]
     assert [interval for interval, _ in journal.pending("prosumers")] == [3]
     assert journal.first_pending() == 3
+
+
+def test_a_change_of_the_working_directory_does_not_move_a_run(tmp_path, monkeypatch):
+    """A plug-in may change folders: the run goes on where it began."""
+    monkeypatch.chdir(tmp_path)
+    journal = Journal.create(Path("run"), {})
+    monkeypatch.chdir("/")
+    assert journal.folder == tmp_path / "run"
+    assert journal.manifest()["format"] == FORMAT
+    journal.close()
 
 
 def test_a_reader_sees_the_last_commit_while_the_writer_is_writing(journal):

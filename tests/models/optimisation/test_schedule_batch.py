@@ -22,6 +22,7 @@ from cosim.models.optimisation.program import (
 from cosim.models.optimisation.schedule import PlannedBattery, ScheduleProblem
 from cosim.models.optimisation.schedule_batch import BatchScheduler
 from cosim.models.optimisation.schedule_osqp import OsqpScheduler
+from cosim.models.warm import kernel_names
 
 _spec = importlib.util.spec_from_file_location("instances", Path(__file__).with_name("instances.py"))
 instances = importlib.util.module_from_spec(_spec)
@@ -72,10 +73,10 @@ def hard(seed, n, hours=instances.HOURS):
 
 def moves_of(program):
     """Return the kernel's own solution of the convex program, and whether each is proved."""
-    table = schedule_batch._table(program)
-    traits = schedule_batch._traits(program, table)
+    table, money = schedule_batch._table(program)
+    traits = schedule_batch._traits(program, table, money)
     out, status = kernel_schedule.solve(table, traits, program.problem.hours)
-    return schedule_batch._moves(program, table, traits, out), status
+    return schedule_batch._moves(program, table, traits, money, out), status
 
 
 def smoothing(program):
@@ -138,8 +139,7 @@ def violation(program, moves):
 
 def unit_kw(program):
     """Return each prosumer's largest power (n,)."""
-    table = schedule_batch._table(program)
-    return schedule_batch._traits(program, table)[:, 0]
+    return schedule_batch._traits(program, *schedule_batch._table(program))[:, 0]
 
 
 def optimum(program, i):
@@ -211,10 +211,11 @@ def test_any_horizon(hours):
     assert_optimal(prepare(problem(31, 6, hours)))
 
 
-def test_dear_energy_is_not_shed_beyond_need():
+@pytest.mark.parametrize("dearer", [4.0, 400.0])
+def test_dear_energy_is_not_shed_beyond_need(dearer):
     """Above the price of shedding, what may be shed is what the envelope requires, and not more."""
     question = problem(5, 12)
-    assert_optimal(prepare(replace(question, buy_eur_per_kwh=question.buy_eur_per_kwh + 4.0)))
+    assert_optimal(prepare(replace(question, buy_eur_per_kwh=question.buy_eur_per_kwh + dearer)))
 
 
 def test_plan_agrees_with_osqp():
@@ -371,3 +372,11 @@ def test_lanes_do_what_numpy_does():
     with np.errstate(all="ignore"):
         every(left, right, plain)
     np.testing.assert_array_equal(compiled, plain)
+
+
+def test_warming_finds_every_kernel():
+    """Each kernel module under the models is found by its name, and those with something to compile say so."""
+    names = list(kernel_names())
+    assert kernel_schedule.__name__ in names
+    assert all(name.rpartition(".")[2].startswith("kernel_") for name in names)
+    assert callable(kernel_schedule.warm)
