@@ -20,7 +20,7 @@ def locked(value: Any) -> Any:
     if isinstance(value, tuple):
         inner = [locked(item) for item in value]
         return tuple(inner) if type(value) is tuple else type(value)(*inner)
-    names = _field_names(type(value))
+    names = _field_names(value.__class__)
     return _locked_fields(value, names) if names else value
 
 
@@ -28,7 +28,7 @@ def freeze(value: Any) -> None:
     """Make the arrays of a (nested) dataclass read-only where they are."""
     if isinstance(value, np.ndarray):
         value.flags.writeable = False
-    for name in _attributes(value, _field_names(type(value))):
+    for name in _attributes(value, _field_names(value.__class__)):
         freeze(getattr(value, name))
 
 

@@ -1,8 +1,9 @@
 """From a scenario to a world that is ready to run: everything a person can get wrong is found here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from cosim.agents.prosumer.cohort import Cohort, ColumnCohort, OneByOneCohort
 from cosim.agents.prosumer.population import Population
 from cosim.almanac import Almanac, PassiveSeries
 from cosim.experiments.homes import portfolio
+from cosim.experiments.inputs import Inputs, bus_rows, read_inputs
 from cosim.experiments.plugins import registries
 from cosim.experiments.scenario import Scenario, TariffSection
 from cosim.guard import Guard
@@ -24,14 +26,17 @@ from cosim.models.devices.columns import DeviceState
 from cosim.models.devices.portfolio import Portfolio
 from cosim.models.devices.sessions import EvSessions
 from cosim.models.errors import BadInputError, Fault, did_you_mean
-from cosim.models.grid.feeder import Feeder, load_feeder
+from cosim.models.faults import Gathered
+from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Limits
 from cosim.models.market.tariff import Band, Dynamic, PriceSeries, Tariff, TimeOfUse
-from cosim.models.profiles import PRICE, Profiles, load_profiles
+from cosim.models.profiles import Profiles
+from cosim.models.prosumer_table import ProsumerTable
 from cosim.models.series import SeriesSum
 from cosim.models.step import Community
-from cosim.models.village import ProsumerTable, prosumer_table, village
+from cosim.models.table_file import shown
+from cosim.models.village import village
 from cosim.post import Post
 from cosim.randomness import Chance
 from cosim.registry import Registry
@@ -70,17 +75,11 @@ class Build:
         """Return the world at its first tick; BadInputError for what does not fit together."""
         scenario, chance, guard = self.scenario, Chance(self.scenario.seed), Guard()
         plugins = registries(self.allowed)
-        feeder = self._feeder()
-        customers = self._customers()
-        prosumers, passive = _split(customers, scenario.people.only, self.file)
-        bus = self._positions(feeder, customers)
+        inputs, prosumers, passive = self._checked(plugins)
+        feeder, customers, profiles = inputs.feeder, inputs.customers, inputs.profiles
+        bus = bus_rows(feeder, customers)
         homes = portfolio(prosumers, scenario.people, scenario.time.interval_s)
         community = Community(homes, bus[prosumers.bus], len(feeder.bus_ids))
-        profiles = load_profiles(
-            scenario.time.start,
-            columns=[*customers.profile_columns(), PRICE],
-            interval_s=scenario.time.interval_s,
-        )
         sessions = self._sessions(homes, prosumers.ids, chance)
         nature = self._almanac(prosumers, passive, bus, feeder, profiles, homes, sessions, chance, guard, plugins)
         setting = self._setting(feeder, community, nature, prosumers, profiles)
@@ -100,39 +99,37 @@ class Build:
         add_handles(world)
         return world
 
-    def _feeder(self) -> Feeder:
-        network = self.scenario.grid.network
-        beside = self.folder / network
-        return load_feeder(str(beside) if network.endswith(".json") else network)
-
-    def _customers(self) -> ProsumerTable:
-        path = self.folder / self.scenario.people.table
-        if not path.is_file():
-            raise BadInputError.one(
-                self.file, "people.table", repr(self.scenario.people.table), f"no such file: {path}"
+    def _checked(self, plugins: dict[str, Registry]) -> tuple[Inputs, ProsumerTable, ProsumerTable]:
+        """Return the inputs, who takes part and who does not; BadInputError lists what is wrong with files and names."""
+        people, found = self.scenario.people, Gathered()
+        inputs = found.attempt(lambda: read_inputs(self.scenario, self.folder, self.file))
+        for kind, key, name in self._plugin_names():
+            found.attempt(partial(plugins[kind].load, name, file=self.file, key=key))
+        parts = found.attempt(lambda: split(inputs.customers, people.only, self.file)) if inputs else None
+        if parts:
+            strangers = [name for name in people.strategies if name not in parts[0].ids]
+            found.add(
+                (
+                    Fault(self.file, f"people.strategies.{shown(name)}", "", did_you_mean(shown(name), parts[0].ids))
+                    for name in strangers
+                ),
+                self.file,
             )
-        table = prosumer_table(path)
-        return table.take(np.array(sorted(range(len(table)), key=lambda row: table.ids[row]), dtype=np.int64))
+        found.stop()
+        assert inputs is not None
+        assert parts is not None
+        return inputs, *parts
 
-    def _positions(self, feeder: Feeder, customers: ProsumerTable) -> np.ndarray:
-        """Return the bus position of every bus number (highest number + 1,), -1 where there is none."""
-        known = {int(bus): place for place, bus in enumerate(feeder.bus_ids)}
-        faults = [
-            Fault(
-                self.scenario.people.table,
-                f"bus of {name}",
-                str(bus),
-                f"network {feeder.name} has no such bus",
-            )
-            for name, bus in zip(customers.ids, customers.bus.tolist(), strict=True)
-            if bus not in known
-        ]
-        if faults:
-            raise BadInputError(faults)
-        positions = np.full(max(known) + 1, -1, np.int64)
-        for number, place in known.items():
-            positions[number] = place
-        return positions
+    def _plugin_names(self) -> Iterator[tuple[str, str, str]]:
+        """Yield kind, key and name of every plug-in that the scenario names."""
+        scenario, people = self.scenario, self.scenario.people
+        yield "envelopes", "operator.envelopes", scenario.operator.envelopes
+        yield "curtailment", "operator.curtailment", scenario.operator.curtailment
+        yield "mechanism", "market.mechanism", scenario.market.mechanism
+        yield "forecaster", "forecast.kind", scenario.forecast.kind
+        yield "strategy", "people.strategy", people.strategy
+        for who, name in people.strategies.items():
+            yield "strategy", f"people.strategies.{shown(who)}", name
 
     def _sessions(self, homes: Portfolio, ids: tuple[str, ...], chance: Chance) -> EvSessions:
         time_ = self.scenario.time
@@ -168,13 +165,13 @@ class Build:
         return Almanac(
             ids=prosumers.ids,
             demand=SeriesSum((own.demand,)),
-            reactive_per_kw=_reactive_per_kw(prosumers),
+            reactive_per_kw=prosumers.kvar_per_kw(),
             generation=SeriesSum((own.sun, own.wind)),
             heat_pump=SeriesSum((own.heat_pump,)),
             passive=PassiveSeries(
                 passive.ids,
                 SeriesSum((others.demand,)),
-                _reactive_per_kw(passive),
+                passive.kvar_per_kw(),
                 bus[passive.bus],
                 len(feeder.bus_ids),
             ),
@@ -236,16 +233,15 @@ class Build:
             days = -(-(-left * setting.interval_s) // 86_400)
             allowed = f"the profiles end too early by {days} days (a plan looks {ahead} intervals ahead)"
             raise BadInputError.one(self.file, "time.days", self.scenario.time.days, allowed)
+        per_day = 86_400 // setting.interval_s
+        behind = setting.gate_lead + max(per_day, setting.community.portfolio.demand.delay_intervals)
+        if profiles.first < behind:
+            earliest = self.scenario.time.start + timedelta(seconds=(behind - profiles.first) * setting.interval_s)
+            allowed = f"what came before must be known: allowed is {earliest.isoformat()} or later"
+            raise BadInputError.one(self.file, "time.start", self.scenario.time.start.isoformat(), allowed)
 
     def _cohorts(self, known: Registry, ids: tuple[str, ...], guard: Guard, chance: Chance) -> list[Cohort]:
         people = self.scenario.people
-        strangers = [
-            Fault(self.file, f"people.strategies.{name}", "", did_you_mean(name, ids))
-            for name in people.strategies
-            if name not in ids
-        ]
-        if strangers:
-            raise BadInputError(strangers)
         chosen = [people.strategies.get(name, people.strategy) for name in ids]
         cohorts = []
         for name in sorted(set(chosen)):
@@ -265,7 +261,7 @@ def _cohort(
     raise BadInputError.one(file, "people.strategy", name, "allowed is a subclass of BiddingStrategy or CohortStrategy")
 
 
-def _split(customers: ProsumerTable, only: Iterable[str], file: str) -> tuple[ProsumerTable, ProsumerTable]:
+def split(customers: ProsumerTable, only: Iterable[str], file: str) -> tuple[ProsumerTable, ProsumerTable]:
     """Return those who take part and those who are plain demand."""
     chosen = set(only)
     able = [name for name, takes in zip(customers.ids, customers.takes_part, strict=True) if takes]
@@ -276,11 +272,6 @@ def _split(customers: ProsumerTable, only: Iterable[str], file: str) -> tuple[Pr
     if not part.any():
         raise BadInputError.one(file, "people.table", None, "nobody takes part: at least one prosumer is needed")
     return customers.take(np.flatnonzero(part)), customers.take(np.flatnonzero(~part))
-
-
-def _reactive_per_kw(table: ProsumerTable) -> np.ndarray:
-    ratio: np.ndarray = np.divide(table.load_kvar, table.load_kw, out=np.zeros(len(table)), where=table.load_kw > 0)
-    return ratio
 
 
 def _initial_state(homes: Portfolio, sessions: EvSessions, ids: tuple[str, ...], chance: Chance) -> DeviceState:

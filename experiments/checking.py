@@ -1,5 +1,6 @@
 """`cosim check`: load a plug-in as a run would, and hand it to the checker of its contract."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,13 @@ from cosim.experiments.plugins import registries
 from cosim.models.errors import BadInputError
 from cosim.registry import allow_plugins
 
+FEED_IN = 0.06
+
 
 def check_plugin(name: str, folder: Path) -> list[str]:
     """Return how a plug-in breaks its contract, a sentence each; BadInputError when it is none."""
+    from cosim.agents.dso.curtailment import CurtailmentRule
+    from cosim.agents.dso.curtailment_check import check_rule
     from cosim.agents.dso.envelopes.check import check_policy
     from cosim.agents.dso.envelopes.policy import EnvelopePolicy
     from cosim.agents.prosumer.bidding.check import check_strategy
@@ -17,21 +22,39 @@ def check_plugin(name: str, folder: Path) -> list[str]:
     from cosim.models.forecast.check import check_forecaster
     from cosim.models.forecast.forecaster import Forecaster
     from cosim.models.market.check import check_mechanism
+    from cosim.models.market.check_tariff import check_tariff
     from cosim.models.market.mechanism import Mechanism
+    from cosim.models.market.tariff import Tariff
 
     module, _, attribute = name.partition(":")
     allowed = allow_plugins([module], folder) if attribute else {}
     plugin = _load(name, allowed)
-    if isinstance(plugin, type) and issubclass(plugin, (BiddingStrategy, CohortStrategy)):
-        return check_strategy(plugin)
-    if isinstance(plugin, type) and issubclass(plugin, EnvelopePolicy):
-        return check_policy(plugin())
-    if isinstance(plugin, type) and issubclass(plugin, Mechanism):
-        return check_mechanism(plugin())
-    if isinstance(plugin, type) and issubclass(plugin, Forecaster):
-        return check_forecaster(plugin())
-    kinds = "a subclass of BiddingStrategy, CohortStrategy, EnvelopePolicy, Mechanism or Forecaster"
+    # A strategy is begun by its checker, as often as it needs; a tariff gets a feed-in price, as from a scenario.
+    checks: dict[type, Callable[[Any], list[str]]] = {
+        BiddingStrategy: check_strategy,
+        CohortStrategy: check_strategy,
+        EnvelopePolicy: lambda made: check_policy(_begun(made)),
+        CurtailmentRule: lambda made: check_rule(_begun(made)),
+        Mechanism: lambda made: check_mechanism(_begun(made)),
+        Forecaster: lambda made: check_forecaster(_begun(made)),
+        Tariff: lambda made: check_tariff(_begun(made, feed_in_eur_per_kwh=FEED_IN)),
+    }
+    for contract, check in checks.items():
+        if isinstance(plugin, type) and issubclass(plugin, contract):
+            return check(plugin)
+    kinds = f"a subclass of {', '.join(contract.__name__ for contract in checks)}"
     raise BadInputError.one("command line", "PLUGIN", name, f"allowed is {kinds}")
+
+
+def _begun(make: type, **fields: float) -> Any:
+    """Return a plug-in as a run begins it: without arguments beyond what a scenario gives."""
+    try:
+        return make(**fields)
+    except BadInputError:
+        raise
+    except Exception as error:
+        sentence = f"cannot be begun: {type(error).__name__}: {error}"
+        raise BadInputError.one("command line", "PLUGIN", make.__name__, sentence) from error
 
 
 def _load(name: str, allowed: dict[str, Path | None]) -> Any:

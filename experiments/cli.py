@@ -40,10 +40,10 @@ def _exit_codes() -> Iterator[None]:
         count = len(error.faults)
         typer.echo(f"{count} fault{'s' if count > 1 else ''} in the input:", err=True)
         for fault in error.faults:
-            typer.echo(f"  {fault}", err=True)
+            typer.echo(f"  {_printable(str(fault))}", err=True)
         raise typer.Exit(error.exit_code) from None
     except CosimError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(_printable(str(error)), err=True)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
@@ -146,9 +146,7 @@ def check(
 
 @app.command()
 def powerflow(
-    network: Annotated[
-        str, typer.Argument(help="Bundled network, pandapower:NAME, or a JSON file in the bundled format.")
-    ],
+    network: Annotated[str, typer.Argument(help="Bundled network, pandapower:NAME, simbench:CODE, or a JSON file.")],
     slack: Annotated[float | None, typer.Option(help="Slack voltage in pu, instead of the network's.")] = None,
     load_scale: Annotated[float, typer.Option(help="Factor on all loads.")] = 1.0,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -161,6 +159,39 @@ def powerflow(
         if json_:
             typer.echo(json.dumps(figures, indent=2, sort_keys=True, allow_nan=False))
         else:
+            _print_figures(figures)
+
+
+@app.command()
+def new(name: Annotated[str, typer.Argument(help="Name of the scenario, and of the new folder.")]) -> None:
+    """Write a folder with a commented scenario and a table of prosumers to edit."""
+    with _exit_codes():
+        from cosim.experiments.new import new_scenario
+
+        for path in new_scenario(name, Path()):
+            typer.echo(str(path))
+
+
+@app.command()
+def describe(
+    scenario: ScenarioArgument,
+    set_: Annotated[list[str], typer.Option("--set", help="KEY=VALUE: any field of the scenario, dotted.")] = [],  # noqa: B006, typer copies it
+    allow_plugin: PluginOption = [],  # noqa: B006, typer copies it
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say who takes part in a scenario, with what, where and within which limits; nothing is run."""
+    with _exit_codes():
+        from cosim.experiments.describe import describe as described
+        from cosim.experiments.run import Request
+
+        overrides = dict(_assignment(text, "--set") for text in set_)
+        request = Request(scenario, Path(), overrides=overrides, plugins=tuple(allow_plugin))
+        chapters = described(request.build())
+        if json_:
+            typer.echo(json.dumps(chapters, indent=2, allow_nan=False))
+            return
+        for chapter, figures in chapters.items():
+            typer.echo(chapter)
             _print_figures(figures)
 
 
@@ -231,6 +262,11 @@ def _print_figures(figures: dict[str, Any]) -> None:
         typer.echo(f"  {name:{width}}  {shown}")
 
 
+def _printable(text: str) -> str:
+    """Escape control characters: what a file says must not steer the terminal."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
+
+
 def _assignment(text: str, option: str) -> tuple[str, Any]:
     """Read KEY=VALUE; the value is TOML where it can be, else text."""
     import tomllib
@@ -242,7 +278,7 @@ def _assignment(text: str, option: str) -> tuple[str, Any]:
         raise BadInputError.one("command line", option, repr(text), "allowed is KEY=VALUE")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return key.strip(), value
 
 

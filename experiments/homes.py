@@ -9,7 +9,7 @@ from cosim.models.devices.ev import ElectricVehicles
 from cosim.models.devices.generation import Generation
 from cosim.models.devices.heat_pump import HeatPump
 from cosim.models.devices.portfolio import Portfolio
-from cosim.models.village import ProsumerTable
+from cosim.models.prosumer_table import ProsumerTable
 
 # A connection is rated for this much more than what is likely to coincide behind it.
 CONNECTION_MARGIN = 1.25

@@ -12,14 +12,20 @@ def registries(allowed: dict[str, Path | None] | None = None) -> dict[str, Regis
     """Return the registries of all kinds; `allowed` are modules that dotted names may point into."""
     built_in = {
         "strategy": {
+            "adaptive": f"{_BIDDING}.adaptive:Adaptive",
+            "adaptive_one": f"{_BIDDING}.adaptive_one:AdaptiveOne",
             "passive": f"{_BIDDING}.passive:Passive",
             "passive_one": f"{_BIDDING}.passive_one:PassiveOne",
             "predictive": f"{_BIDDING}.predictive:Predictive",
             "predictive_one": f"{_BIDDING}.predictive_one:PredictiveOne",
+            "price_responsive": f"{_BIDDING}.price_responsive:PriceResponsive",
+            "price_responsive_one": f"{_BIDDING}.price_responsive_one:PriceResponsiveOne",
             "self_consumption": f"{_BIDDING}.self_consumption:SelfConsumption",
             "self_consumption_one": f"{_BIDDING}.self_consumption_one:SelfConsumptionOne",
             "truthful": f"{_BIDDING}.truthful:Truthful",
             "truthful_one": f"{_BIDDING}.truthful_one:TruthfulOne",
+            "zero_intelligence": f"{_BIDDING}.zero_intelligence:ZeroIntelligence",
+            "zero_intelligence_one": f"{_BIDDING}.zero_intelligence_one:ZeroIntelligenceOne",
         },
         "envelopes": {
             "none": f"{_ENVELOPES}.none:NoEnvelopes",

@@ -1,15 +1,22 @@
 """The scenario file: every field one sentence and a unit; all its faults are listed at once."""
 
 import tomllib
+from collections.abc import Iterator
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from cosim.models.errors import BadInputError, Fault, did_you_mean
+from cosim.models.faults import first_faults
+from cosim.models.paths import read_text
+from cosim.models.series_grid import Fill
+from cosim.models.table_file import repeated, shown
+
+LARGEST_FILE = 2**20
 
 
 def _zone(name: str) -> str:
@@ -26,10 +33,28 @@ def _aware(moment: datetime) -> datetime:
     return moment
 
 
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+def _moment(value: object) -> object:
+    if not isinstance(value, datetime | str):
+        raise ValueError("allowed is a date and time with an offset, such as 2016-06-20T00:00:00+01:00")  # noqa: TRY004, pydantic turns ValueError into a fault
+    return value
+
+
+def _plain_text(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("allowed is text on one line, without control characters")
+    return text
+
+
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Whole = Annotated[int, Field(strict=True)]
+Text = Annotated[str, Field(max_length=200), AfterValidator(_plain_text)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain_text)]
+Share = Annotated[Real, Field(ge=0, le=1)]
+Factor = Annotated[Real, Field(ge=0, le=1000)]
+Hours = Annotated[Real, Field(ge=0, le=168)]
+Price = Annotated[Real, Field(ge=-10, le=10)]
+Charge = Annotated[Real, Field(ge=0, le=10)]
+Zone = Annotated[str, AfterValidator(_zone)]
 
 
 class Section(BaseModel):
@@ -41,52 +66,60 @@ class Section(BaseModel):
 class Time(Section):
     """When the run begins, how long it takes, and its grid."""
 
-    start: Annotated[datetime, AfterValidator(_aware)] = Field(description="first moment, with its offset from UTC")
-    days: Annotated[int, Field(ge=1, le=366)] = Field(7, description="length of the run in days of 24 hours")
+    start: Annotated[datetime, BeforeValidator(_moment), AfterValidator(_aware)] = Field(
+        description="first moment, with its offset from UTC"
+    )
+    days: Annotated[Whole, Field(ge=1, le=366)] = Field(7, description="length of the run in days of 24 hours")
     interval_s: Literal[300, 900, 1800, 3600] = Field(900, description="length of an interval in seconds")
-    zone: Annotated[str, AfterValidator(_zone)] = Field("Europe/Berlin", description="time zone of people and tariffs")
+    zone: Zone = Field("Europe/Berlin", description="time zone of people and tariffs")
 
 
 class Grid(Section):
     """The feeder and what the operator accepts on it."""
 
-    network: str = Field(description="bundled network, pandapower:NAME, or a JSON file beside the scenario")
-    slack_vm_pu: Annotated[float, Field(ge=0.8, le=1.2)] | None = Field(
+    network: Name = Field(
+        description="bundled network, pandapower:NAME, simbench:CODE, or a JSON file beside the scenario"
+    )
+    slack_vm_pu: Annotated[Real, Field(ge=0.8, le=1.2)] | None = Field(
         None, description="slack voltage in pu; the network's own if absent"
     )
-    vm_min_pu: Annotated[float, Field(ge=0.5, le=1.0)] = Field(0.95, description="lowest accepted voltage in pu")
-    vm_max_pu: Annotated[float, Field(ge=1.0, le=1.5)] = Field(1.05, description="highest accepted voltage in pu")
-    loading_percent: Positive = Field(100.0, description="highest accepted branch loading in percent of its rating")
+    vm_min_pu: Annotated[Real, Field(ge=0.5, le=1.0)] = Field(0.95, description="lowest accepted voltage in pu")
+    vm_max_pu: Annotated[Real, Field(ge=1.0, le=1.5)] = Field(1.05, description="highest accepted voltage in pu")
+    loading_percent: Annotated[Real, Field(ge=5, le=1000)] = Field(
+        100.0, description="highest accepted branch loading in percent of its rating"
+    )
 
 
 class People(Section):
     """Who lives there, and with which devices."""
 
-    table: str = Field(description="CSV of customers, bundled or beside the scenario")
+    table: Name = Field(description="CSV of customers, bundled or beside the scenario")
     only: tuple[str, ...] = Field((), description="ids of the prosumers that take part; all if empty")
-    strategy: str = Field("predictive", description="strategy of everybody not named in `strategies`")
-    strategies: dict[str, str] = Field(default_factory=dict, description="strategy by prosumer id")
-    load_scale: NotNegative = Field(1.0, description="factor on demand")
-    pv_scale: NotNegative = Field(1.0, description="factor on photovoltaic ratings")
-    wind_scale: NotNegative = Field(1.0, description="factor on wind ratings")
-    battery_scale: NotNegative = Field(1.0, description="factor on battery power and capacity")
-    heat_pump_scale: NotNegative = Field(1.0, description="factor on heat pump ratings")
-    cars_per_kw: NotNegative = Field(0.0, description="cars per kW of residential peak demand")
-    car_kw: Positive = Field(7.4, description="charging power of a car in kW")
-    battery_efficiency: Annotated[float, Field(gt=0, le=1)] = Field(
+    strategy: Name = Field("predictive", description="strategy of everybody not named in `strategies`")
+    strategies: dict[str, Name] = Field(default_factory=dict, description="strategy by prosumer id")
+    load_scale: Factor = Field(1.0, description="factor on demand")
+    pv_scale: Factor = Field(1.0, description="factor on photovoltaic ratings")
+    wind_scale: Factor = Field(1.0, description="factor on wind ratings")
+    battery_scale: Factor = Field(1.0, description="factor on battery power and capacity")
+    heat_pump_scale: Factor = Field(1.0, description="factor on heat pump ratings")
+    cars_per_kw: Annotated[Real, Field(ge=0, le=10)] = Field(0.0, description="cars per kW of residential peak demand")
+    car_kw: Annotated[Real, Field(ge=1, le=1000)] = Field(7.4, description="charging power of a car in kW")
+    battery_efficiency: Annotated[Real, Field(ge=0.1, le=1)] = Field(
         0.95, description="efficiency of charging, and of discharging"
     )
     battery_soc_min: Share = Field(0.1, description="lowest state of charge as a share of capacity")
     battery_soc_max: Share = Field(0.95, description="highest state of charge as a share of capacity")
-    battery_wear_eur_per_kwh: NotNegative = Field(0.005, description="cost of each kWh charged or discharged in EUR")
+    battery_wear_eur_per_kwh: Charge = Field(0.005, description="cost of each kWh charged or discharged in EUR")
     shiftable_share: Share = Field(0.1, description="share of demand that can wait")
-    shiftable_delay_h: NotNegative = Field(2.0, description="how long it can wait in hours")
-    heat_pump_store_h: NotNegative = Field(2.0, description="size of the heat buffer in hours of rated power")
+    shiftable_delay_h: Hours = Field(2.0, description="how long it can wait in hours")
+    heat_pump_store_h: Hours = Field(2.0, description="size of the heat buffer in hours of rated power")
 
     @model_validator(mode="after")
     def _soc_band(self) -> Self:
         if self.battery_soc_min >= self.battery_soc_max:
             raise ValueError("battery_soc_min must be below battery_soc_max")
+        if again := repeated(self.only):
+            raise ValueError(f"only names {shown(self.only[again[0]])!r} twice")
         return self
 
 
@@ -96,7 +129,7 @@ class TariffBand(Section):
     start: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):(00|15|30|45)$")] = Field(
         description="time of day HH:MM, on a quarter-hour"
     )
-    eur_per_kwh: Number = Field(description="supplier's energy price in EUR/kWh")
+    eur_per_kwh: Price = Field(description="supplier's energy price in EUR/kWh")
 
 
 class TariffSection(Section):
@@ -106,11 +139,9 @@ class TariffSection(Section):
         "time_of_use", description="price bands by the clock, or day-ahead plus markup"
     )
     bands: tuple[TariffBand, ...] = Field((), description="bands of a time-of-use tariff, in order")
-    markup_eur_per_kwh: Number = Field(
-        0.12, description="what a dynamic tariff adds to the day-ahead price, in EUR/kWh"
-    )
-    feed_in_eur_per_kwh: Number = Field(0.07, description="what the supplier pays, in EUR/kWh")
-    network_charge_eur_per_kwh: NotNegative = Field(
+    markup_eur_per_kwh: Price = Field(0.12, description="what a dynamic tariff adds to the day-ahead price, in EUR/kWh")
+    feed_in_eur_per_kwh: Price = Field(0.07, description="what the supplier pays, in EUR/kWh")
+    network_charge_eur_per_kwh: Charge = Field(
         0.08, description="what the operator charges on metered import, in EUR/kWh"
     )
 
@@ -118,15 +149,52 @@ class TariffSection(Section):
     def _bands_needed(self) -> Self:
         if self.kind == "time_of_use" and not self.bands:
             raise ValueError("a time_of_use tariff needs at least one entry in bands")
+        starts = [band.start for band in self.bands]
+        if starts != sorted(set(starts)):
+            raise ValueError("bands must stand in the order of their starts, each start once")
+        return self
+
+
+class ProfileFile(Section):
+    """A file of series of the person's own, CSV or Parquet."""
+
+    file: Name = Field(description="CSV or Parquet file beside the scenario")
+    time: Name = Field("time", description="column with the time at which each row begins")
+    zone: Zone | None = Field(
+        None, description="time zone of times without an offset; without it every time needs its offset"
+    )
+    step_s: Literal[300, 600, 900, 1800, 3600] = Field(900, description="distance of its rows in seconds")
+    fill: Fill = Field(
+        "none", description="what stands in for missing rows and empty cells: nothing, the last value, a line, or zero"
+    )
+    unit: Literal["per_rating", "kW"] = Field(
+        "per_rating", description="what a value is: kW per kW of the customer's rating, or kW as it is"
+    )
+    columns: dict[Name, Name] = Field(
+        default_factory=dict, description="columns by the name that profiles get; all under their own names if empty"
+    )
+
+
+class ProfilesSection(Section):
+    """Series of the person's own beside the bundled ones; the table of customers names them like those."""
+
+    files: tuple[ProfileFile, ...] = Field((), description="files with series")
+    price: Name | None = Field(None, description="profile with the day-ahead price; the bundled price if absent")
+    price_unit: Literal["EUR/MWh", "EUR/kWh"] = Field("EUR/MWh", description="unit of that profile")
+
+    @model_validator(mode="after")
+    def _each_file_once(self) -> Self:
+        if again := repeated([entry.file for entry in self.files]):
+            raise ValueError(f"file {shown(self.files[again[0]].file)!r} is listed twice")
         return self
 
 
 class Market(Section):
     """The marketplace and its gate."""
 
-    mechanism: str = Field("uniform_price", description="how orders are matched")
-    fee_eur_per_kwh: NotNegative = Field(0.002, description="market fee of each side, in EUR/kWh")
-    gate_lead_intervals: Annotated[int, Field(ge=0, le=8)] = Field(
+    mechanism: Name = Field("uniform_price", description="how orders are matched")
+    fee_eur_per_kwh: Charge = Field(0.002, description="market fee of each side, in EUR/kWh")
+    gate_lead_intervals: Annotated[Whole, Field(ge=0, le=8)] = Field(
         1, description="intervals between gate closure and delivery"
     )
 
@@ -134,9 +202,9 @@ class Market(Section):
 class OperatorSection(Section):
     """What the operator does."""
 
-    envelopes: str = Field("fair", description="envelope policy")
-    curtailment: str = Field("pro_rata", description="rule for plans that the grid does not carry")
-    tighten_rounds: Annotated[int, Field(ge=0, le=3)] = Field(
+    envelopes: Name = Field("fair", description="envelope policy")
+    curtailment: Name = Field("pro_rata", description="rule for plans that the grid does not carry")
+    tighten_rounds: Annotated[Whole, Field(ge=0, le=3)] = Field(
         2, description="rounds of tightening before the rule acts"
     )
 
@@ -144,8 +212,10 @@ class OperatorSection(Section):
 class Forecast(Section):
     """How well the future is known."""
 
-    kind: str = Field("noisy", description="forecaster")
-    share: NotNegative = Field(0.5, description="error of the noisy forecaster as a share of the data's own spread")
+    kind: Name = Field("noisy", description="forecaster")
+    share: Annotated[Real, Field(ge=0, le=10)] = Field(
+        0.5, description="error of the noisy forecaster as a share of the data's own spread"
+    )
 
 
 class Scenario(Section):
@@ -154,8 +224,8 @@ class Scenario(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] = Field(
         description="name and version, as in village-v1"
     )
-    title: str = Field("", description="one line for the gallery")
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(1, description="seed of all chance")
+    title: Text = Field("", description="one line for the gallery")
+    seed: Annotated[Whole, Field(ge=0, lt=2**63)] = Field(1, description="seed of all chance")
     time: Time
     grid: Grid
     people: People
@@ -163,6 +233,7 @@ class Scenario(Section):
     market: Market = Market()
     operator: OperatorSection = OperatorSection()
     forecast: Forecast = Forecast()
+    profiles: ProfilesSection = ProfilesSection()
 
     @classmethod
     def load(cls, name: str, *, overrides: dict[str, Any] | None = None) -> tuple[Self, Path]:
@@ -171,11 +242,11 @@ class Scenario(Section):
         `overrides` are dotted keys with values. Raises BadInputError with every fault of the file.
         """
         path = _path(name)
+        text = read_text(path, file=path.name, largest_bytes=LARGEST_FILE)
         try:
-            text = path.read_text(encoding="utf-8")
             raw = tomllib.loads(text)
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise BadInputError.one(str(path), "file", None, f"cannot be read as TOML: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise BadInputError.one(path.name, "file", None, f"cannot be read as TOML: {error}") from error
         for key, value in (overrides or {}).items():
             _override(raw, key, value)
         return cls.checked(raw, path.name), path.parent
@@ -186,12 +257,17 @@ class Scenario(Section):
         try:
             return cls.model_validate(raw)
         except ValidationError as error:
-            raise BadInputError(_faults(cls, error, file)) from None
+            raise BadInputError(first_faults(_faults(cls, error, file), file)) from None
 
 
 def bundled_scenarios() -> list[str]:
     """List the scenarios that come with the package."""
     return sorted(item.name.removesuffix(".toml") for item in _folder().iterdir() if item.name.endswith(".toml"))
+
+
+def bundled_tables() -> dict[str, Path]:
+    """Return the tables of customers that come with the package, by file name."""
+    return {item.name: item for item in sorted(_folder().iterdir()) if item.name.endswith(".csv")}
 
 
 def _folder() -> Path:
@@ -205,8 +281,8 @@ def _path(name: str) -> Path:
     if path.suffix == ".toml":
         if path.is_file():
             return path
-        raise BadInputError.one("command line", "SCENARIO", name, "no such file")
-    raise BadInputError.one("command line", "SCENARIO", repr(name), did_you_mean(name, bundled_scenarios()))
+        raise BadInputError.one("command line", "SCENARIO", repr(shown(name, 200)), "no such file")
+    raise BadInputError.one("command line", "SCENARIO", repr(shown(name)), did_you_mean(name, bundled_scenarios()))
 
 
 def _override(raw: dict[str, Any], key: str, value: Any) -> None:
@@ -219,27 +295,27 @@ def _override(raw: dict[str, Any], key: str, value: Any) -> None:
     table[last] = value
 
 
-def _faults(model: type[BaseModel], error: ValidationError, file: str) -> list[Fault]:
-    found = []
+def _faults(model: type[BaseModel], error: ValidationError, file: str) -> Iterator[Fault]:
     for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"]) or "file"
+        key = ".".join(shown(str(part)) for part in item["loc"]) or "file"
+        value = item["input"]
         if item["type"] == "extra_forbidden":
             known = _fields(model, item["loc"][:-1])
-            found.append(Fault(file, key, "", f"unknown key; {did_you_mean(str(item['loc'][-1]), known)}"))
+            yield Fault(file, key, "", f"unknown key; {did_you_mean(shown(str(item['loc'][-1])), known)}")
         elif item["type"] == "missing":
-            found.append(Fault(file, key, "", "is missing"))
+            yield Fault(file, key, "", "is missing")
+        elif item["type"] in {"model_type", "model_attributes_type"}:
+            yield Fault(file, key, shown(repr(value)), "allowed is a table of its own")
         else:
-            value = item["input"]
-            shown = repr(value) if not isinstance(value, dict) else ""
-            found.append(Fault(file, key, shown, item["msg"].removeprefix("Value error, ")))
-    return found
+            found = "" if isinstance(value, dict | BaseModel) else shown(repr(value))
+            yield Fault(file, key, found, item["msg"].removeprefix("Value error, "))
 
 
 def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """Return the keys of the section that a path leads to, through lists of sections, too."""
     for part in path:
-        inner = (
-            model.model_fields[str(part)].annotation if isinstance(part, str) and part in model.model_fields else None
-        )
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            model = inner
+        if isinstance(part, str) and part in model.model_fields:
+            kind = model.model_fields[part].annotation
+            inner = [kind, *get_args(kind)]
+            model = next((one for one in inner if isinstance(one, type) and issubclass(one, BaseModel)), model)
     return list(model.model_fields)

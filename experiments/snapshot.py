@@ -1,5 +1,6 @@
 """One power flow of a network as its file has it: what `cosim powerflow` prints."""
 
+from pathlib import Path
 from typing import Any
 
 from cosim.models.errors import BadInputError
@@ -16,6 +17,6 @@ def snapshot(network: str, slack_vm_pu: float | None, load_scale: float) -> dict
         raise BadInputError.one("command line", "--slack", slack_vm_pu, "allowed is 0.5 to 1.5 pu")
     if not abs(load_scale) <= MOST_SCALE:
         raise BadInputError.one("command line", "--load-scale", load_scale, "allowed is a finite factor")
-    feeder = load_feeder(network)
+    feeder = load_feeder(network, Path(network).name if network.endswith(".json") else None)
     flow = PowerFlow(feeder, slack_vm_pu=slack_vm_pu, engine="pandapower")
     return powerflow_summary(feeder, flow.solve(load_scale * feeder.load_kw, load_scale * feeder.load_kvar))

@@ -5,15 +5,17 @@ fixed UTC+1 (no daylight saving). Series are windows onto it: a few columns in m
 looked at.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from cosim.models.errors import BadInputError, Fault, did_you_mean
+from cosim.models.series_file import SeriesTable
+from cosim.models.series_parquet import parquet_columns
 
 BUNDLED: Final = Path(__file__).parent / "data" / "simbench_2016_fullyear_15min.parquet"
 PRICE: Final = "price_nl_da_eur_mwh"
@@ -25,16 +27,21 @@ _TIME_COLUMN: Final = "__index_level_0__"
 
 @dataclass(frozen=True)
 class Profiles:
-    """Columns of a profile table on the clock of a run.
+    """Columns of profiles on the clock of a run.
 
     `names` (c,), `values` (c, T) float64; row 0 of the run is column `first` of `values`; `source` names the
-    file.
+    file. `own` are the names from files of the person, `in_kw` those of them whose values are kW and not kW per
+    kW of rating. The day-ahead price is `price_factor` EUR/kWh per unit of the column `price_name`.
     """
 
     names: tuple[str, ...]
     values: np.ndarray
     first: int
     source: str
+    own: frozenset[str] = frozenset()
+    in_kw: frozenset[str] = frozenset()
+    price_name: str = PRICE
+    price_factor: float = 1e-3
 
     def series(self, names: Sequence[str | None], factors: np.ndarray) -> "Series":
         """Return the series factor x column, a row for each name (None: zeros); BadInputError if unknown."""
@@ -48,9 +55,18 @@ class Profiles:
         used = np.array([name is not None for name in names], dtype=bool)
         return Series(self, columns, np.where(used, factors, 0.0))
 
+    def per_kw(self, names: Sequence[str | None], ratings: np.ndarray) -> np.ndarray:
+        """Return what to multiply each row's profile with (n,): its rating, or 1 where the profile is in kW."""
+        absolute = np.array([name in self.in_kw for name in names], dtype=bool)
+        return np.where(absolute, 1.0, ratings)
+
+    def peak(self, name: str) -> float:
+        """Return the highest value of a profile."""
+        return float(self.values[self.names.index(name)].max())
+
     def price(self) -> "Series":
         """Return the day-ahead price in EUR/kWh, as a series of one row."""
-        return self.series([PRICE], np.array([1e-3]))
+        return self.series([self.price_name], np.array([self.price_factor]))
 
 
 @dataclass(frozen=True)
@@ -89,15 +105,43 @@ def load_profiles(
     hold means, shorter ones repeat. BadInputError: unreadable or foreign file, unknown columns, gaps, NaN, a
     start that is not on the grid or not in the table.
     """
-    stored, begin, raw = _read(path, None if columns is None else list(dict.fromkeys(columns)))
-    rows = (start.astimezone(UTC) - begin).total_seconds() / _TABLE_INTERVAL_S
-    if not rows.is_integer() or not 0 <= rows < raw.shape[1]:
-        end = begin + timedelta(seconds=_TABLE_INTERVAL_S * raw.shape[1])
-        allowed = f"allowed is a quarter-hour from {begin.isoformat()} until {end.isoformat()}"
-        raise BadInputError.one(path.name, "start", start.isoformat(), allowed)
-    values, first = _resampled(raw, int(rows), interval_s, path.name)
+    return on_clock([read_table(path, columns)], start, interval_s)
+
+
+def read_table(path: Path = BUNDLED, columns: Iterable[str] | None = None) -> SeriesTable:
+    """Read columns of a table in the form of the bundled one; `columns` None reads all."""
+    names, begin, values = _read(path, None if columns is None else list(dict.fromkeys(columns)))
+    return SeriesTable(tuple(names), values, begin, _TABLE_INTERVAL_S, path.name)
+
+
+def table_columns(path: Path = BUNDLED) -> list[str]:
+    """Return the names of all profiles in a table of the bundled form."""
+    return [name for name in parquet_columns(path, path.name) if name != _TIME_COLUMN]
+
+
+def on_clock(tables: Sequence[SeriesTable], start: datetime, interval_s: int, **more: Any) -> Profiles:
+    """Place tables side by side on the clock of a run, over the time that all of them cover; `more` goes to Profiles.
+
+    BadInputError: a start off a table's grid, outside of it, or tables that share no time.
+    """
+    source = ", ".join(dict.fromkeys(table.source for table in tables))
+    placed = [_resampled(table, start, interval_s) for table in tables]
+    before = min(first for _, first in placed)
+    after = min(values.shape[1] - first for values, first in placed)
+    if before < 0 or after <= 0:
+        raise BadInputError(_outside(tables, start))
+    values = np.concatenate([block[:, first - before : first + after] for block, first in placed])
     values.flags.writeable = False
-    return Profiles(tuple(stored), values, first, path.name)
+    return Profiles(tuple(name for table in tables for name in table.names), values, before, source, **more)
+
+
+def _outside(tables: Sequence[SeriesTable], start: datetime) -> Iterator[Fault]:
+    """Say which tables do not hold the start of the run."""
+    for table in tables:
+        begin, end = (datetime.fromtimestamp(second, UTC) for second in (table.begin.timestamp(), table.end_s))
+        if not begin <= start < end:
+            allowed = f"allowed is a quarter-hour from {begin.isoformat()} until {end.isoformat()}"
+            yield Fault(table.source, "start", start.isoformat(), allowed)
 
 
 def _read(path: Path, columns: list[str] | None) -> tuple[list[str], datetime, np.ndarray]:
@@ -140,15 +184,21 @@ def _check_table(file: str, times: np.ndarray, values: np.ndarray, names: list[s
         raise BadInputError(faults)
 
 
-def _resampled(raw: np.ndarray, first: int, interval_s: int, file: str) -> tuple[np.ndarray, int]:
-    """Return values per run interval, and the column that holds the run's first."""
-    if interval_s > 0 and interval_s % _TABLE_INTERVAL_S == 0:
-        size = interval_s // _TABLE_INTERVAL_S
-        skipped = first % size
-        whole = (raw.shape[1] - skipped) // size
-        blocks = raw[:, skipped : skipped + whole * size].reshape(len(raw), whole, size)
-        return (blocks.mean(axis=2) if size > 1 else raw), first // size
-    if interval_s > 0 and _TABLE_INTERVAL_S % interval_s == 0:
-        size = _TABLE_INTERVAL_S // interval_s
-        return np.repeat(raw, size, axis=1), first * size
-    raise BadInputError.one(file, "interval_s", interval_s, "allowed are multiples and whole parts of 900")
+def _resampled(table: SeriesTable, start: datetime, interval_s: int) -> tuple[np.ndarray, int]:
+    """Return values per interval of the run (c, T), and the column that holds the run's first."""
+    step_s, raw = table.step_s, table.values
+    if interval_s <= 0 or (interval_s % step_s and step_s % interval_s):
+        allowed = f"allowed are multiples and whole parts of the table's {step_s} s"
+        raise BadInputError.one(table.source, "interval_s", interval_s, allowed)
+    fine_s = min(interval_s, step_s)
+    rows = (start.astimezone(UTC) - table.begin).total_seconds() / fine_s
+    if not rows.is_integer():
+        allowed = f"allowed is a whole number of {fine_s} s after {table.begin.isoformat()}"
+        raise BadInputError.one(table.source, "start", start.isoformat(), allowed)
+    if step_s >= interval_s:
+        return np.repeat(raw, step_s // interval_s, axis=1) if step_s > interval_s else raw, int(rows)
+    size = interval_s // step_s
+    skipped = int(rows) % size
+    whole = (raw.shape[1] - skipped) // size
+    blocks = raw[:, skipped : skipped + whole * size].reshape(len(raw), whole, size)
+    return blocks.mean(axis=2), (int(rows) - skipped) // size

@@ -9,7 +9,7 @@ import numpy as np
 from cosim.models.errors import BadInputError, Fault, did_you_mean
 from cosim.models.faults import first_faults
 from cosim.models.prosumer_checks import row_faults, row_ids
-from cosim.models.table_file import TextTable, number, read_csv
+from cosim.models.table_file import number, read_csv
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,10 @@ class ProsumerTable:
         residential = np.array([kind == "residential" for kind in self.kind], dtype=bool)
         return np.where(residential, np.rint(cars_per_kw * self.load_kw), 0.0).astype(np.int64)
 
+    def kvar_per_kw(self) -> np.ndarray:
+        """Return reactive demand per active demand (n,), the same at all times."""
+        return np.divide(self.load_kvar, self.load_kw, out=np.zeros(len(self)), where=self.load_kw > 0)
+
     def peak_kva(self) -> np.ndarray:
         """Return what each customer could draw at once, or feed in if that is more (n,), before any scaling."""
         drawn = np.hypot(self.load_kw + self.heat_pump_kw + self.ev_kw + self.battery_kw, self.load_kvar)
@@ -99,27 +103,28 @@ def prosumer_table(path: Path, file: str | None = None) -> ProsumerTable:
         for name in table.header
         if name not in columns
     ]
-    faults += [Fault(table.file, f"column {name!r}", "missing", "is needed") for name in NEEDED if name not in table.header]
+    faults += [
+        Fault(table.file, f"column {name!r}", "missing", "is needed") for name in NEEDED if name not in table.header
+    ]
     if faults:
         raise BadInputError(first_faults(faults, table.file))
     cells = [dict(zip(table.header, row, strict=True)) for row in table.rows]
     if found := first_faults(row_faults(table.file, table.lines, cells), table.file):
         raise BadInputError(found)
-    return _columns(table, cells)
+    return _columns(cells)
 
 
-def _columns(table: TextTable, cells: list[dict[str, str]]) -> ProsumerTable:
+def _columns(cells: list[dict[str, str]]) -> ProsumerTable:
     """Turn checked rows into columns."""
-    numbers = {
+    columns: dict[str, Any] = {
         name: np.array([number(row.get(column) or ABSENT.get(column, "0")) for row in cells])
         for column, name in NUMBERS.items()
     }
-    profiles = {name: tuple(row.get(column) or None for row in cells) for column, name in PROFILES.items()}
+    columns |= {name: tuple(row.get(column) or None for row in cells) for column, name in PROFILES.items()}
     return ProsumerTable(
         ids=tuple(row_ids(cells)),
         takes_part=np.array([(row.get("role") or "prosumer") == "prosumer" for row in cells], dtype=bool),
         bus=np.array([int(float(row["bus"])) for row in cells], dtype=np.int64),
         kind=tuple(row["kind"] for row in cells),
-        **numbers,
-        **profiles,
+        **columns,
     )

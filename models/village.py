@@ -1,11 +1,15 @@
 """The series of a village's customers by the law of signs, scaled from their profiles."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from cosim.models.profiles import Profiles, Series
 from cosim.models.prosumer_table import ProsumerTable
+
+BUNDLED_LOAD: Final = "_pload"
 
 
 @dataclass(frozen=True)
@@ -43,18 +47,26 @@ def village(
 
     P = peak x profile / profile peak, Q at the same power factor always, all others rating x profile.
     """
-    load = [_load_column(name) for name in rows.load_profile]
+    load = load_columns(rows.load_profile, profiles.own)
+    heat_pump, ev = (load_columns(names, profiles.own) for names in (rows.heat_pump_profile, rows.ev_profile))
+    per_kw = profiles.per_kw(load, rows.load_kw / rows.load_peak_pu)
     return Village(
-        demand=profiles.series(load, -load_scale * rows.load_kw / rows.load_peak_pu),
-        demand_q=profiles.series(load, -load_scale * rows.load_kvar / rows.load_peak_pu),
-        heat_pump=profiles.series(
-            [_load_column(name) for name in rows.heat_pump_profile], -heat_pump_scale * rows.heat_pump_kw
-        ),
-        ev=profiles.series([_load_column(name) for name in rows.ev_profile], -ev_scale * rows.ev_kw),
-        sun=profiles.series(rows.pv_profile, pv_scale * rows.pv_kw),
-        wind=profiles.series(rows.wind_profile, wind_scale * rows.wind_kw),
+        demand=profiles.series(load, -load_scale * per_kw),
+        demand_q=profiles.series(load, -load_scale * per_kw * rows.kvar_per_kw()),
+        heat_pump=profiles.series(heat_pump, -heat_pump_scale * profiles.per_kw(heat_pump, rows.heat_pump_kw)),
+        ev=profiles.series(ev, -ev_scale * profiles.per_kw(ev, rows.ev_kw)),
+        sun=profiles.series(rows.pv_profile, pv_scale * profiles.per_kw(rows.pv_profile, rows.pv_kw)),
+        wind=profiles.series(rows.wind_profile, wind_scale * profiles.per_kw(rows.wind_profile, rows.wind_kw)),
     )
 
 
-def _load_column(name: str | None) -> str | None:
-    return None if name is None else f"{name}_pload"
+def load_columns(names: Sequence[str | None], own: Collection[str] = ()) -> list[str | None]:
+    """Return the columns of consumption profiles: a person's own as named, bundled ones with their ending."""
+    return [name if name is None or name in own else f"{name}{BUNDLED_LOAD}" for name in names]
+
+
+def profile_columns(rows: ProsumerTable, own: Collection[str] = ()) -> list[str]:
+    """Return the columns that these customers need, given the names in a person's own files."""
+    loads = (rows.load_profile, rows.ev_profile, rows.heat_pump_profile)
+    used = [name for names in loads for name in load_columns(names, own)] + [*rows.pv_profile, *rows.wind_profile]
+    return sorted({name for name in used if name is not None})

@@ -1,18 +1,18 @@
 """AC power flow of many injections at once: the fixed point in compiled lanes, Newton where that gives up."""
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
-from cosim.models.grid.batch_case import Case, blank_rows, share
+from cosim.models.grid.batch_case import Case, blank_rows, share, unsupplied_kw
 from cosim.models.grid.batch_state import COLUMNS, DETAILS, BatchState, Details
 from cosim.models.grid.factor import factorise
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.kernel_branches import branch_rows
 from cosim.models.grid.kernel_flow import switch_rows
-from cosim.models.grid.lanes import Graph, Rows
+from cosim.models.grid.lanes import Branches, Graph, Rows
 from cosim.models.grid.powerflow import CACHED_STATES, PowerFlow
-from cosim.models.grid.sweep import line_branches, line_graph, tree_sweeps
+from cosim.models.grid.sweep import line_graph, tree_sweeps
 
 
 class BatchFlow:
@@ -25,6 +25,8 @@ class BatchFlow:
     def __init__(self, feeder: Feeder | PowerFlow, slack_vm_pu: float | None = None, *, threads: int = 1) -> None:
         if isinstance(feeder, PowerFlow) and slack_vm_pu is not None:
             raise ValueError("a PowerFlow brings its slack voltage: slack_vm_pu must be None")
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1: {threads}")
         self.flow = feeder if isinstance(feeder, PowerFlow) else PowerFlow(feeder, slack_vm_pu=slack_vm_pu)
         self.feeder = self.flow.feeder
         self._threads = threads
@@ -53,6 +55,11 @@ class BatchFlow:
         """Return what a switch state (L,), by default the file's, is solved with; recent ones are kept."""
         state = self._states(self.feeder.closed if closed is None else closed, ())
         return self._recent(state.tobytes())
+
+    @cached_property
+    def _all_branches(self) -> Branches:
+        """All branches closed, which gives every bus voltage: internal buses are the feeder's."""
+        return Case(self.flow.admittance(np.ones_like(self.feeder.closed)), None).branches
 
     def _make(self, state: bytes) -> Case:
         closed = np.frombuffer(state, dtype=bool).copy()
@@ -87,7 +94,7 @@ class BatchFlow:
             vm_pu=rows.vm_pu,
             loss_kw=rows.power_kw[:, 1],
             slack_kw=rows.power_kw[:, 0],
-            unsupplied_kw=np.where(rows.vm_pu > 0.0, 0.0, np.maximum(-p_kw, 0.0)).sum(axis=1),
+            unsupplied_kw=unsupplied_kw(rows, solved),
             converged=solved,
             iterations=rows.iterations,
             mismatch_kva=np.zeros(len(p_kw)),
@@ -101,8 +108,13 @@ class BatchFlow:
         """Work out angles and branch columns of rows solved by sweeps; the others are zero."""
         details = Details(np.zeros(rows.vm_pu.shape), *(np.zeros(closed.shape) for _ in range(2)))
         if self._graph is not None:
-            branches = line_branches(self.feeder, self.flow.admittance())
-            branch_rows(branches, closed, rows.voltage, details.branch_p_kw, details.branch_loading_percent)
+            branches = self._all_branches
+            flows = details.flows()
+            share(
+                lambda first, end: branch_rows(branches, closed, rows.voltage, *flows, first, end),
+                closed.shape,
+                self._threads,
+            )
             np.arctan2(rows.voltage[1], rows.voltage[0], out=details.va_rad)
         return details
 

@@ -9,7 +9,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from cosim.models.grid.admittance import Admittance
-from cosim.models.grid.batch_state import BatchState, Details
+from cosim.models.grid.batch_state import BatchState
+from cosim.models.grid.factor import transposed
 from cosim.models.grid.kernel_branches import branch_rows
 from cosim.models.grid.kernel_flow import MAX_ITERATIONS, WIDE, solve_rows
 from cosim.models.grid.lanes import Branches, Layout, Rows, Sweeps
@@ -47,6 +48,12 @@ def blank_rows(p_kw: np.ndarray, q_kvar: np.ndarray, columns: int) -> Rows:
     )
 
 
+def unsupplied_kw(rows: Rows, converged: np.ndarray) -> np.ndarray:
+    """Sum the consumption at buses without voltage in solved rows (m,)."""
+    missing = np.where(rows.vm_pu > 0.0, 0.0, np.maximum(-rows.p_kw, 0.0))
+    return np.asarray(missing.sum(axis=1) * converged)
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """A switch state with its matrices and, where they exist, its sweeps."""
@@ -58,6 +65,13 @@ class Case:
     def newton(self) -> Newton:
         """The solver of rows that the fixed point leaves."""
         return Newton(self.admittance)
+
+    @cached_property
+    def transposed(self) -> Sweeps:
+        """The sweeps of the transposed admittance; only where there are sweeps."""
+        if self.sweeps is None:
+            raise ValueError("this switch state has no sweeps")
+        return transposed(self.sweeps[0])
 
     @cached_property
     def dead(self) -> np.ndarray:
@@ -96,18 +110,12 @@ class Case:
             vm_pu=rows.vm_pu,
             loss_kw=rows.power_kw[:, 1],
             slack_kw=rows.power_kw[:, 0],
-            unsupplied_kw=self._unsupplied(p_kw, converged),
+            unsupplied_kw=unsupplied_kw(rows, converged) if len(self.dead) else np.zeros(len(p_kw)),
             converged=converged,
             iterations=rows.iterations,
             mismatch_kva=mismatch,
-            origin=CaseVoltages(self, rows.voltage),
+            origin=CaseVoltages(self, rows.voltage, threads),
         )
-
-    def _unsupplied(self, p_kw: np.ndarray, converged: np.ndarray) -> np.ndarray:
-        """Sum the consumption at buses without voltage in solved rows (m,)."""
-        if not len(self.dead):
-            return np.zeros(len(p_kw))
-        return np.asarray(np.maximum(-p_kw[:, self.dead], 0.0).sum(axis=1) * converged)
 
     def _rescue(self, rows: Rows, row: int) -> tuple[bool, float]:
         """Let Newton solve one row; say whether it could, and the mismatch in kVA if not."""
@@ -133,14 +141,21 @@ class CaseVoltages:
 
     case: Case
     voltage: np.ndarray
+    threads: int
 
-    def details(self) -> Details:
-        """Work out angles and branch columns."""
+    def angles(self) -> np.ndarray:
+        own = self.case.admittance
+        angle = np.arctan2(self.voltage[1], self.voltage[0])[:, np.maximum(own.internal, 0)]
+        angle[:, self.case.dead] = 0.0
+        return np.asarray(angle)
+
+    def flows(self) -> tuple[np.ndarray, np.ndarray]:
         own, rows, branches = self.case.admittance, self.voltage.shape[1], self.case.branches
         closed = np.ones((1, len(own.branch_f)), dtype=bool)
-        flows = np.empty((rows, len(own.branch_f))), np.empty((rows, len(own.branch_f)))
-        branch_rows(branches, closed, self.voltage, *flows)
-        at = np.maximum(own.internal, 0)
-        angle = np.arctan2(self.voltage[1][:, at], self.voltage[0][:, at])
-        angle[:, self.case.dead] = 0.0
-        return Details(angle, *flows)
+        p_kw, loading = np.empty((rows, len(own.branch_f))), np.empty((rows, len(own.branch_f)))
+        share(
+            lambda first, end: branch_rows(branches, closed, self.voltage, p_kw, loading, first, end),
+            p_kw.shape,
+            self.threads,
+        )
+        return p_kw, loading

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 
@@ -13,24 +13,29 @@ DETAILS = ("va_rad", "branch_p_kw", "branch_loading_percent")
 UNSOLVED = "no voltages carry these injections (neither fixed point nor Newton converged)"
 
 
+class Origin(Protocol):
+    """What the columns that are not asked for every time are worked out from."""
+
+    def angles(self) -> np.ndarray:
+        """Voltage angles at the feeder's buses (m, B)."""
+
+    def flows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Power into branches and their loading (m, L), (m, L)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Details:
-    """Angles at the feeder's buses (m, B), power into and loading of its branches (m, L), (m, L)."""
+    """Columns that were worked out already: angles (m, B), power into branches and their loading (m, L)."""
 
     va_rad: np.ndarray
     branch_p_kw: np.ndarray
     branch_loading_percent: np.ndarray
 
-    def details(self) -> Self:
-        """Be asked for what is worked out already."""
-        return self
+    def angles(self) -> np.ndarray:
+        return self.va_rad
 
-
-class Origin(Protocol):
-    """What angles and branch columns are worked out from."""
-
-    def details(self) -> Details:
-        """Work them out."""
+    def flows(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.branch_p_kw, self.branch_loading_percent
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +44,7 @@ class BatchState:
 
     Never a NaN in it. A row without a solution is not `converged`: its voltages and flows are 0.0, and its
     loss and its power from upstream infinite, so that no search takes it for good. Buses without voltage are
-    as in `GridState`. Angles and branch columns are worked out when first asked for.
+    as in `GridState`.
 
     Attributes:
         vm_pu: voltage magnitudes (m, B)
@@ -49,7 +54,7 @@ class BatchState:
         converged: whether there is a solution, bool (m,)
         iterations: sweeps, and Newton steps where the fixed point gave up (m,)
         mismatch_kva: largest mismatch where there is no solution, inf if unknown, else 0.0 (m,)
-        origin: what the rest is worked out from
+        origin: what angles and flows are worked out from, when first asked for
 
     """
 
@@ -62,29 +67,29 @@ class BatchState:
     mismatch_kva: np.ndarray
     origin: Origin
 
-    @cached_property
-    def _details(self) -> Details:
-        return self.origin.details()
-
     @property
     def energised(self) -> np.ndarray:
         """Whether a bus has voltage in a row, bool (m, B)."""
         return self.vm_pu > 0.0
 
-    @property
+    @cached_property
     def va_rad(self) -> np.ndarray:
         """Voltage angles (m, B)."""
-        return self._details.va_rad
+        return self.origin.angles()
+
+    @cached_property
+    def _flows(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.origin.flows()
 
     @property
     def branch_p_kw(self) -> np.ndarray:
         """Active power into each branch at its from side (m, L)."""
-        return self._details.branch_p_kw
+        return self._flows[0]
 
     @property
     def branch_loading_percent(self) -> np.ndarray:
         """Current of the more loaded side in percent of its rating, 0 where unrated (m, L)."""
-        return self._details.branch_loading_percent
+        return self._flows[1]
 
     def shaped(self, axes: tuple[int, ...]) -> "BatchState":
         """Return the same rows (m,) over leading axes of that size."""
@@ -115,11 +120,13 @@ class Shaped:
     origin: Origin
     axes: tuple[int, ...]
 
-    def details(self) -> Details:
-        """Work them out, and give them the axes."""
-        flat = self.origin.details()
-        return Details(*(_shape(getattr(flat, name), self.axes) for name in DETAILS))
+    def angles(self) -> np.ndarray:
+        return _shape(self.origin.angles(), self.axes)
+
+    def flows(self) -> tuple[np.ndarray, np.ndarray]:
+        p_kw, loading = self.origin.flows()
+        return _shape(p_kw, self.axes), _shape(loading, self.axes)
 
 
 def _shape(column: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    return column.reshape(*axes, *column.shape[1:])
+    return column.reshape((*axes, *column.shape[1:]))

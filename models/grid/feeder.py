@@ -3,10 +3,12 @@
 One of the two doors to pandapower; it is imported only when a pandapower network is asked for.
 """
 
+import importlib
 import inspect
 import random
 import warnings
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -15,9 +17,13 @@ from typing import Any
 import numpy as np
 
 from cosim.models.errors import BadInputError, Fault, did_you_mean
-from cosim.models.grid.network_file import LineImpedances, NetworkFile, read_network
+from cosim.models.grid.network_file import LineImpedances, NetworkFile, parse_json, read_network
+from cosim.models.grid.pandapower_json import is_pandapower, read_pandapower
+from cosim.models.paths import read_text
 
 PANDAPOWER = "pandapower:"
+SIMBENCH = "simbench:"
+LARGEST_FILE = 256 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,30 +84,62 @@ class Feeder:
 def bundled_feeders() -> list[str]:
     """Names of the networks that come with the package."""
     library = files("cosim.models.grid") / "library"
-    return sorted(
-        entry.name.removesuffix(".json") for entry in library.iterdir() if entry.name.endswith(".json")
-    )
+    return sorted(entry.name.removesuffix(".json") for entry in library.iterdir() if entry.name.endswith(".json"))
 
 
-def load_feeder(spec: str) -> Feeder:
+def load_feeder(spec: str, file: str | None = None) -> Feeder:
     """Load a feeder by name.
 
     `spec` is a bundled name ("ieee33_bw"), "pandapower:NAME" with a network of `pandapower.networks` (with or
-    without "create_"), or the path of a JSON file in the bundled format. Whatever is wrong with it is one
-    BadInputError with every fault found. A pandapower JSON file is refused: loading it imports what it names.
+    without "create_"), "simbench:CODE" where the package simbench is installed, or the path of a JSON file: of the
+    bundled format, or written by `pandapower.to_json`. Whatever is wrong with it is one BadInputError with every
+    fault found. `file` is the name of a file in messages.
     """
     if spec.startswith(PANDAPOWER):
-        from cosim.models.grid.pandapower_feeder import from_pandapower
-
         name = spec.removeprefix(PANDAPOWER)
-        return from_pandapower(_pandapower_network(name), name=name, citation=f"pandapower network {name}")
+        return _converted(_pandapower_network(name), name, f"pandapower network {name}")
+    if spec.startswith(SIMBENCH):
+        code = spec.removeprefix(SIMBENCH)
+        return _converted(_simbench_network(code), code, f"SimBench network {code}, simbench.de, ODbL")
     if spec in bundled_feeders():
         text = (files("cosim.models.grid") / "library" / f"{spec}.json").read_text(encoding="utf-8")
-        return _from_file(read_network(text, spec))
+        return _from_file(read_network(parse_json(text, spec), spec))
     path = Path(spec)
     if path.suffix != ".json" or not path.is_file():
-        raise BadInputError.one("feeder", "name", spec, did_you_mean(spec, bundled_feeders()))
-    return _from_file(read_network(path.read_text(encoding="utf-8", errors="replace"), str(path)))
+        others = f"{did_you_mean(spec, bundled_feeders())}; or {PANDAPOWER}NAME, {SIMBENCH}CODE, a JSON file"
+        raise BadInputError.one("feeder", "name", repr(spec), others)
+    return _from_json(path, file or str(path))
+
+
+def _from_json(path: Path, file: str) -> Feeder:
+    """Read a JSON file of either format."""
+    data = parse_json(read_text(path, file=file, largest_bytes=LARGEST_FILE), file)
+    if is_pandapower(data):
+        return _converted(read_pandapower(data, file), file, f"pandapower file {path.name}")
+    return _from_file(read_network(data, file))
+
+
+def _converted(net: Any, name: str, citation: str) -> Feeder:
+    from cosim.models.grid.pandapower_feeder import from_pandapower
+
+    return from_pandapower(net, name=name, citation=citation)
+
+
+def _simbench_network(code: str) -> Any:
+    """Build a network of the SimBench data set with the optional package of that name."""
+    try:
+        simbench = importlib.import_module("simbench")
+    except ImportError:
+        allowed = "needs the package simbench, which is not installed: pip install 'cosim[simbench]'"
+        raise BadInputError.one("feeder", "network", repr(f"{SIMBENCH}{code}"), allowed) from None
+    codes = simbench.collect_all_simbench_codes()
+    if code not in codes:
+        near = get_close_matches(code, codes, n=3)
+        allowed = f"did you mean {', '.join(near)}?" if near else "allowed are codes such as 1-LV-rural1--0-sw"
+        raise BadInputError.one("feeder", "SimBench code", repr(code), allowed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # simbench warns of columns that its data lack
+        return simbench.get_simbench_net(code)
 
 
 def _from_file(network: NetworkFile) -> Feeder:
@@ -136,7 +174,7 @@ def _pandapower_network(name: str) -> Any:
     makers = {short: make for short, make in vars(library).items() if _is_maker(make)}
     make = makers.get(name) or makers.get(f"create_{name}")
     if make is None:
-        raise BadInputError.one("feeder", "pandapower network", name, did_you_mean(name, makers))
+        raise BadInputError.one("feeder", "pandapower network", repr(name), did_you_mean(name, makers))
     before = random.getstate()
     random.seed(0)
     try:
@@ -152,8 +190,6 @@ def _is_maker(entry: object) -> bool:
     if not inspect.isfunction(entry) or entry.__name__.startswith("_"):
         return False
     required = [
-        p
-        for p in inspect.signature(entry).parameters.values()
-        if p.default is p.empty and p.kind < p.VAR_POSITIONAL
+        p for p in inspect.signature(entry).parameters.values() if p.default is p.empty and p.kind < p.VAR_POSITIONAL
     ]
     return entry.__module__.startswith("pandapower.networks") and not required

@@ -153,9 +153,7 @@ def begin(
 
 
 @compiled
-def iterate(
-    back: Sweeps, table: np.ndarray, lane: np.ndarray, taken: np.ndarray, lanes: tuple[int, ...]
-) -> None:
+def iterate(back: Sweeps, table: np.ndarray, lane: np.ndarray, taken: np.ndarray, lanes: tuple[int, ...]) -> None:
     """Iterate y = -Z^T conj(D (t0 + y)) in all lanes; `taken` (W,) becomes the iterations, 0 for none."""
     w = len(lanes)
     n = back.step.shape[0]
@@ -226,9 +224,7 @@ def in_blocks(
 
 
 @compiled
-def adjoint_rows(
-    sweeps: Sweeps, back: Sweeps, layout: Layout, seeds: Seeds, first: int, end: int
-) -> None:
+def adjoint_rows(sweeps: Sweeps, back: Sweeps, layout: Layout, seeds: Seeds, first: int, end: int) -> None:
     """Solve seeds first .. end; `back` are the sweeps transposed."""
     over = (end - first) % len(WIDE)
     middle = end - over if over <= FEW else end

@@ -59,9 +59,7 @@ def lindistflow(admittance: Admittance) -> LinDistFlow:
     own = np.zeros((admittance.size, admittance.size), dtype=complex)
     pq, voltage = admittance.pq, admittance.no_load
     loads = voltage[pq]
-    own[np.ix_(pq, pq)] = (
-        2 * np.conj(loads)[:, None] * admittance.impedance / np.conj(loads) / admittance.base_kva
-    )
+    own[np.ix_(pq, pq)] = 2 * np.conj(loads)[:, None] * admittance.impedance / np.conj(loads) / admittance.base_kva
     spread = _at_buses(admittance, _at_buses(admittance, own).T).T
     return LinDistFlow(_at_buses(admittance, np.abs(voltage) ** 2), spread.real.copy(), spread.imag.copy())
 
@@ -99,9 +97,7 @@ def branch_rows(admittance: Admittance) -> np.ndarray:
     # dV = Z conj(dS / V)
     moved[np.ix_(pq, pq)] = admittance.impedance / np.conj(voltage[pq])
     current, start = admittance.yf @ voltage, voltage[admittance.branch_f]
-    power = moved[admittance.branch_f] * np.conj(current)[:, None] + start[:, None] * np.conj(
-        admittance.yf @ moved
-    )
+    power = moved[admittance.branch_f] * np.conj(current)[:, None] + start[:, None] * np.conj(admittance.yf @ moved)
     return _at_buses(admittance, power.real.T).T
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from cosim.models.errors import BadInputError, Fault, did_you_mean
+from cosim.models.faults import first_faults
 from cosim.models.grid.graph import energised_nodes
+from cosim.models.table_file import shown
 
 MAX_OVERLOAD = 1000.0  # a load this many times the ratings around it is a unit mistake (W for kW, kW for MW)
 REQUIRED = {"base_kv", "slack_buses", "buses", "branches"}
@@ -56,12 +58,11 @@ class NetworkFile:
     closed: np.ndarray
 
 
-def read_network(text: str, file: str) -> NetworkFile:
-    """Read the text of a network file; BadInputError carries every fault, with `file` as its place."""
-    data = _parsed(text, file)
+def read_network(data: dict[str, Any], file: str) -> NetworkFile:
+    """Read the object of a network file; BadInputError carries every fault, with `file` as its place."""
     for stage in ((_shape_faults,), (_value_faults, _reference_faults, _island_faults, _unit_faults)):
-        faults = [Fault(file, *found) for look in stage for found in look(data)]
-        if faults:
+        found = (Fault(file, *item) for look in stage for item in look(data))
+        if faults := first_faults(found, file):
             raise BadInputError(faults)
     return _columns(data, file)
 
@@ -69,18 +70,23 @@ def read_network(text: str, file: str) -> NetworkFile:
 Found = tuple[str, str, str]
 
 
-def _parsed(text: str, file: str) -> dict[str, Any]:
+def parse_json(text: str, file: str) -> dict[str, Any]:
     """Parse JSON into an object, or say why not."""
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise BadInputError.one(file, "JSON", None, f"cannot be read: {error}") from error
     if not isinstance(data, dict):
         raise BadInputError.one(file, "top level", type(data).__name__, "must be an object")
-    if "_class" in data or "_module" in data:
-        raise BadInputError.one(
-            file, "format", "pandapower JSON", "is not read: it imports whatever it names"
-        )
+    return data
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object, refusing keys that stand in it twice: readers differ in which one counts."""
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise ValueError(f"the key {shown(twice)!r} stands twice in one object")
     return data
 
 
@@ -164,9 +170,7 @@ def _island_faults(data: dict[str, Any]) -> Iterator[Found]:
         return
     position = {row["id"]: place for place, row in enumerate(data["buses"])}
     closed = [row for row in data["branches"] if row.get("normally_closed", True)]
-    start, end = (
-        np.array([position[row[key]] for row in closed], dtype=np.int64) for key in ("from_bus", "to_bus")
-    )
+    start, end = (np.array([position[row[key]] for row in closed], dtype=np.int64) for key in ("from_bus", "to_bus"))
     sources = np.array([position[bus] for bus in data["slack_buses"]])
     reached = energised_nodes(len(data["buses"]), start, end, sources)
     for bus, place in position.items():
@@ -183,9 +187,7 @@ def _unit_faults(data: dict[str, Any]) -> Iterator[Found]:
     for row in data["buses"]:
         load_kva, rate = math.hypot(row["p_kw"], row["q_kvar"]), around[row["id"]]
         if 0 < MAX_OVERLOAD * rate < load_kva:
-            allowed = (
-                f"over {MAX_OVERLOAD:g} times the {rate:g} kVA of its branches; are the units kW and kVA?"
-            )
+            allowed = f"over {MAX_OVERLOAD:g} times the {rate:g} kVA of its branches; are the units kW and kVA?"
             yield f"bus {row['id']} load", f"{load_kva:g} kVA", allowed
 
 

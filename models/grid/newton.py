@@ -85,9 +85,7 @@ class Newton:
         own = power[self._diagonal_bus]
         by_angle[self._diagonal] += 1j * own
         by_magnitude[self._diagonal] += own
-        data = np.concatenate([by_angle.real, by_angle.imag, by_magnitude.real, by_magnitude.imag])[
-            self._order
-        ]
+        data = np.concatenate([by_angle.real, by_angle.imag, by_magnitude.real, by_magnitude.imag])[self._order]
         size = 2 * len(self.admittance.pq)
         return csc_array((data, self._indices, self._indptr), shape=(size, size))
 

@@ -6,21 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from cosim.models.errors import BadInputError, Fault
+from cosim.models.errors import BadInputError
+from cosim.models.faults import first_faults
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.graph import component_labels
+from cosim.models.grid.pandapower_checks import INJECTIONS, network_faults
 
-REFUSED = (
-    *("gen", "dcline", "ward", "xward", "motor", "asymmetric_load", "asymmetric_sgen"),
-    *("tcsc", "svc", "ssc", "vsc", "bus_dc", "line_dc"),
-)
-INJECTIONS = {"load": -1.0, "sgen": 1.0, "storage": -1.0}
-BRANCH_TABLES = ("line", "trafo", "trafo3w", "impedance")
-LINE_RANGES = {
-    "length_km": "must be above 0",
-    "r_ohm_per_km": "must not be negative",
-    "parallel": "must be above 0",
-}
 SWITCH_CODE = {"line": "l", "trafo": "t", "trafo3w": "t3"}
 
 
@@ -49,7 +40,7 @@ def from_pandapower(net: Any, *, name: str, citation: str = "") -> Feeder:
     switches, loads, static generators and storages are known. BadInputError for what has no fixed injection
     (generators, wards, converters) and for what pandapower lets pass: negative length, duplicate index, NaN.
     """
-    faults = list(_faults(net, name))
+    faults = first_faults(network_faults(net, name), name)
     if faults:
         raise BadInputError(faults)
     stars = star_ids(net)
@@ -91,9 +82,7 @@ def branch_legs(net: Any) -> Iterator[Leg]:
         kv = net.bus.vn_kv.at[row["from_bus"]]
         amps = _rating(row.get("max_i_ka", np.nan) * row["df"] * row["parallel"] * 1e3)
         ends = (int(row["from_bus"]), int(row["to_bus"]))
-        yield Leg(
-            "line", index, "", ends, amps * kv * np.sqrt(3), (amps, amps), _closed(net, "line", index, row)
-        )
+        yield Leg("line", index, "", ends, amps * kv * np.sqrt(3), (amps, amps), _closed(net, "line", index, row))
     for index, row in _rows(net.trafo):
         kva = _rating(row["sn_mva"] * row["parallel"] * row.get("df", 1.0) * 1e3)
         amps_hv, amps_lv = (kva / (np.sqrt(3) * row[key]) for key in ("vn_hv_kv", "vn_lv_kv"))
@@ -132,11 +121,7 @@ def _rating(value: float) -> float:
 def _closed(net: Any, table: str, index: int, row: dict[str, Any], bus: int | None = None) -> bool:
     """Say whether a branch is in service, between buses in service, with no open switch."""
     switches = leg_switches(net, table, index, bus)
-    buses = (
-        [row[key] for key in ("from_bus", "to_bus", "hv_bus", "lv_bus") if key in row]
-        if bus is None
-        else [bus]
-    )
+    buses = [row[key] for key in ("from_bus", "to_bus", "hv_bus", "lv_bus") if key in row] if bus is None else [bus]
     return (
         bool(row["in_service"])
         and bool(net.bus.in_service.loc[buses].all())
@@ -163,30 +148,3 @@ def _fused(net: Any, at: dict[int, int]) -> np.ndarray:
     labels = component_labels(len(at), ends[0], ends[1])
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return first[inverse].astype(np.int64)
-
-
-def _faults(net: Any, name: str) -> Iterator[Fault]:
-    """Yield what cannot be simulated and what pandapower would swallow."""
-    for table in REFUSED:
-        if table in net and len(net[table]):
-            allowed = "only elements with a fixed injection are known"
-            yield Fault(name, table, f"{len(net[table])} rows", allowed)
-    if not net.ext_grid.in_service.any():
-        yield Fault(name, "ext_grid", "", "at least one connection upstream must be in service")
-    for table in ("bus", "ext_grid", "switch", *INJECTIONS, *BRANCH_TABLES):
-        for index in net[table].index[net[table].index.duplicated()].unique():
-            yield Fault(name, f"{table} index", str(index), "must be unique")
-    yield from _number_faults(net, name)
-
-
-def _number_faults(net: Any, name: str) -> Iterator[Fault]:
-    """Yield line data and injections out of range."""
-    for key, allowed in LINE_RANGES.items():
-        values = net.line[key].to_numpy(float)
-        low = values <= 0 if key != "r_ohm_per_km" else values < 0
-        for place in np.flatnonzero(low | ~np.isfinite(values)):
-            yield Fault(name, f"line {net.line.index[place]} {key}", f"{values[place]:g}", allowed)
-    for table in INJECTIONS:
-        finite = np.isfinite(net[table][["p_mw", "q_mvar", "scaling"]].to_numpy(float)).all(axis=1)
-        for index in net[table].index[~finite]:
-            yield Fault(name, f"{table} {index} power", "nan or inf", "must be finite")

@@ -6,7 +6,7 @@ from cosim.models.grid.admittance import Admittance
 from cosim.models.grid.factor import pairs
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.kernel_flow import grow
-from cosim.models.grid.lanes import Branches, Graph, Layout, Sweeps
+from cosim.models.grid.lanes import Graph, Layout, Sweeps
 from cosim.models.grid.network_file import LineImpedances
 
 
@@ -43,15 +43,3 @@ def tree_sweeps(graph: Graph, closed: np.ndarray, own: Admittance) -> tuple[Swee
     """Return the sweeps of a switch state (L,), over internal buses; None where it is not radial."""
     radial, sweeps, layout = grow(graph, closed)
     return (sweeps, layout._replace(column=own.internal[layout.column])) if radial else None
-
-
-def line_branches(feeder: Feeder, own: Admittance) -> Branches:
-    """Return all branches of a feeder of series impedances, closed, over its bus positions."""
-    y = pairs(1.0 / impedance_pu(feeder, own.base_kva))
-    return Branches(
-        ports=np.column_stack([y, -y, -y, y]),
-        rate=np.column_stack([own.rate_f, own.rate_t]),
-        start=feeder.branch_from,
-        end=feeder.branch_to,
-        scale=np.array([own.base_kva, 0.0]),
-    )

@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from cosim.models.optimisation.allocation_tree import TreeRows, grow_on_tree, share_on_tree
 from cosim.models.optimisation.packing import Packed, Welfare, frozen, pack
 from cosim.models.optimisation.robust_rows import Rows
 
@@ -32,7 +33,7 @@ class AllocationProblem:
         firm_kw: reserved net power, inside every envelope.
         want_lower_kw: lowest net power wanted, <= firm.
         want_upper_kw: highest net power wanted, >= firm.
-        rows: the network's limits.
+        rows: the network's limits: as a matrix, or as a tree, which costs time and memory like its size only.
         weight: bargaining weights > 0 for ``log`` and ``sum``, or None for equal ones.
         delta_kw: room (kW) below which the logarithm of ``log`` flattens.
     """
@@ -40,7 +41,7 @@ class AllocationProblem:
     firm_kw: np.ndarray
     want_lower_kw: np.ndarray
     want_upper_kw: np.ndarray
-    rows: Rows
+    rows: Rows | TreeRows
     weight: np.ndarray | None = None
     delta_kw: float = 0.1
 
@@ -90,13 +91,10 @@ def allocate(rule: Rule, problem: AllocationProblem) -> Allocation:
         ValueError: the rule is unknown.
     """
     rows, firm = problem.rows, problem.firm_kw
-    up, down = np.maximum(rows.a, 0.0), np.maximum(-rows.a, 0.0)
-    # Room above (x) and below (y) the firm point: what raises a row is x where a > 0 and y where a < 0.
-    g = np.block([[up, down], [down, up]])
-    at_firm = rows.a @ firm
+    at_firm = rows.at(firm)
     room = np.concatenate([rows.upper_rhs - at_firm, at_firm - rows.lower_rhs])
     most = np.concatenate([problem.want_upper_kw - firm, firm - problem.want_lower_kw])
-    packed = _share(rule, problem, g, np.maximum(room, 0.0), most)
+    packed = _share(rule, problem, np.maximum(room, 0.0), most)
     n, m = len(firm), len(at_firm)
     violation = np.maximum(-room, 0.0)
     broken = int(np.count_nonzero(violation))
@@ -119,21 +117,43 @@ def _reason(packed: Packed, broken: int) -> str:
     return f"the reserved point itself breaks {broken} network limits" if broken else ""
 
 
-def _share(rule: Rule, problem: AllocationProblem, g: np.ndarray, b: np.ndarray, most: np.ndarray) -> Packed:
-    """Share room b (M,) among directions (2n,) up to what each wants."""
-    if rule == "equal":
-        return _along(g, b, most, np.ones_like(most))
-    if rule == "proportional":
-        return _along(g, b, most, most)
+def _share(rule: Rule, problem: AllocationProblem, room: np.ndarray, most: np.ndarray) -> Packed:
+    """Share room (2 m,) among directions (2 n,) up to what each wants."""
+    rows = problem.rows
+    if rule in ("equal", "proportional"):
+        pace = np.ones_like(most) if rule == "equal" else most
+        return (
+            grow_on_tree(rows, room, most, pace)
+            if isinstance(rows, TreeRows)
+            else _along(_signed(rows), room, most, pace)
+        )
     if rule not in ("log", "sum"):
         raise ValueError(f"unknown rule {rule!r}; known: log, equal, proportional, sum")
+    welfare = _welfare(rule, problem, most)
+    return (
+        share_on_tree(rows, room, most, welfare)
+        if isinstance(rows, TreeRows)
+        else pack(_signed(rows), room, most, welfare)
+    )
+
+
+def _welfare(rule: Rule, problem: AllocationProblem, most: np.ndarray) -> Welfare:
+    """Return what each share (2n,) is worth."""
     each = np.ones(len(most) // 2) if problem.weight is None else problem.weight
-    weight = np.concatenate([each, each])
-    none = np.zeros_like(most)
-    largest = max(float(most.max(initial=0.0)), 1e-12)
+    weight, none = np.concatenate([each, each]), np.zeros_like(most)
     if rule == "log":
-        return pack(g, b, most, Welfare(weight, none + problem.delta_kw, none, none))
-    return pack(g, b, most, Welfare(none, none + 1.0, weight, none + _TIE_BREAK / largest))
+        return Welfare(weight, none + problem.delta_kw, none, none)
+    largest = max(float(most.max(initial=0.0)), 1e-12)
+    return Welfare(none, none + 1.0, weight, none + _TIE_BREAK / largest)
+
+
+def _signed(rows: Rows) -> np.ndarray:
+    """Return non-negative coefficients (2m, 2n) of room above and below the firm point.
+
+    What raises a row is room above where a > 0, and room below where a < 0.
+    """
+    up, down = np.maximum(rows.a, 0.0), np.maximum(-rows.a, 0.0)
+    return np.block([[up, down], [down, up]])
 
 
 def _along(g: np.ndarray, b: np.ndarray, most: np.ndarray, pace: np.ndarray) -> Packed:

@@ -18,8 +18,10 @@ from cosim.models.optimisation.kernel_allocation_step import (
     WEIGHT,
     WORTH,
     X,
+    correct,
     head,
     move,
+    predict,
     stiffen,
     survey,
     unsettled,
@@ -35,11 +37,12 @@ from cosim.models.optimisation.kernel_allocation_tree import (
     hold,
 )
 
-GAP = 1e-11
+GAP = 1e-18
 RESIDUAL = 1e-9
 ITERATIONS = 60
-CENTRE = 0.01
-STEP = 0.995
+CENTRE = 1e-4
+STEP = 0.99
+PATIENCE = 30
 
 Shared = tuple[np.ndarray, np.ndarray, np.ndarray, bool, int]
 """Shares (n,), prices of level and flow limits (N + 1,), whether the optimum was proved, iterations."""
@@ -70,9 +73,7 @@ def limit(
 
 
 @compiled
-def share(
-    tree: Tree, most: np.ndarray, welfare: np.ndarray, level_room: np.ndarray, flow_room: np.ndarray
-) -> Shared:
+def share(tree: Tree, most: np.ndarray, welfare: np.ndarray, level_room: np.ndarray, flow_room: np.ndarray) -> Shared:
     """Return the shares of greatest welfare; `welfare` (4, n) in the order WEIGHT, SHIFT, SLOPE, CURVE."""
     count = tree.rise.size
     free, level_limit, flow_limit = limit(tree, most, level_room, flow_room)
@@ -129,7 +130,8 @@ def interior(tree: Tree, own: np.ndarray, nodes: np.ndarray, scale: float) -> tu
     pairs += np.count_nonzero(nodes[:, LEVEL_PRICE]) + np.count_nonzero(nodes[:, FLOW_PRICE])
     for iteration in range(ITERATIONS):
         stiffen(tree, own, nodes)
-        head(tree, own, nodes, 0.0)
+        predict(own, nodes)
+        head(tree, own, nodes)
         longest, c0, c1, c2 = survey(tree, own, nodes)
         gap = c0 / pairs
         if not np.isfinite(longest):
@@ -138,16 +140,16 @@ def interior(tree: Tree, own: np.ndarray, nodes: np.ndarray, scale: float) -> tu
             return True, iteration
         step = 1.0 / longest
         after = (c0 + (c1 + c2 * step) * step) / pairs
-        head(tree, own, nodes, gap * min(1.0, (after / gap) ** 2 + CENTRE))
+        centre, second = (CENTRE, min(1.0, 2.0 * step)) if iteration < PATIENCE else (0.1, 0.0)
+        correct(own, nodes, gap * min(1.0, (after / gap) ** 3 + centre), second)
+        head(tree, own, nodes)
         longest = survey(tree, own, nodes)[0]
-        move(tree, own, nodes, STEP / longest)
+        move(tree, own, nodes, max(STEP, 1.0 - 1e4 * gap / scale) / longest)
     return False, ITERATIONS
 
 
 @compiled
-def grow(
-    tree: Tree, most: np.ndarray, pace: np.ndarray, level_room: np.ndarray, flow_room: np.ndarray
-) -> np.ndarray:
+def grow(tree: Tree, most: np.ndarray, pace: np.ndarray, level_room: np.ndarray, flow_room: np.ndarray) -> np.ndarray:
     """Return shares ``min(level x pace, most)`` at the greatest level that all limits carry."""
     count, time = tree.rise.size, 0.0
     free, level_limit, flow_limit = limit(tree, most, level_room, flow_room)

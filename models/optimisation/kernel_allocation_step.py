@@ -34,7 +34,15 @@ WEIGHT, SHIFT, SLOPE, CURVE = 0, 1, 2, 3
 X, ABOVE, LOW, HIGH, WORTH = 4, 5, 6, 7, 8
 PER_X, PER_ABOVE, PER_BEYOND, PER_BEND, PULL = 9, 10, 11, 12, 13
 DX, D_LOW, D_HIGH, D_WORTH = 14, 15, 16, 17
-HEIGHT = 18
+# What the products of the pairs aim at.
+AIM_LOW, AIM_HIGH, AIM_WORTH = 18, 19, 20
+HEIGHT = 21
+
+PAIRS = (
+    (LEVEL, LEVEL_PRICE, LEVEL_STIFF, LEVEL_AIM, V),
+    (FLOW, FLOW_PRICE, FLOW_STIFF, FLOW_AIM, W),
+)
+"""Columns of each node's two limits: slack, price, stiffness, aim, and what a step takes from the slack."""
 
 
 @compiled
@@ -56,15 +64,33 @@ def stiffen(tree: Tree, own: np.ndarray, nodes: np.ndarray) -> None:
 
 
 @compiled
-def head(tree: Tree, own: np.ndarray, nodes: np.ndarray, aim: float) -> None:
-    """Set the step (DX; V, W of nodes) towards a point whose pairs have product `aim`."""
-    for j in range(tree.rise.size + 1):
-        nodes[j, LEVEL_AIM] = aim / nodes[j, LEVEL]
-        nodes[j, FLOW_AIM] = aim / nodes[j, FLOW]
-        nodes[j, P], nodes[j, Q] = 0.0, 0.0
+def predict(own: np.ndarray, nodes: np.ndarray) -> None:
+    """Aim at pairs with product zero."""
+    own[AIM_LOW], own[AIM_HIGH], own[AIM_WORTH] = 0.0, 0.0, own[WEIGHT]
+    nodes[:, LEVEL_AIM], nodes[:, FLOW_AIM] = 0.0, 0.0
+
+
+@compiled
+def correct(own: np.ndarray, nodes: np.ndarray, aim: float, second: float) -> None:
+    """Aim at pairs with product `aim`, less `second` (1 or 0) times the products of the moves found last."""
     for i in range(own.shape[1]):
-        pull = own[SLOPE, i] - own[CURVE, i] * own[X, i] + own[WEIGHT, i] * own[PER_BEYOND, i]
-        own[PULL, i] = pull + aim * (own[PER_X, i] - own[PER_ABOVE, i])
+        dx = second * own[DX, i]
+        own[AIM_LOW, i] = aim - dx * own[D_LOW, i]
+        own[AIM_HIGH, i] = aim + dx * own[D_HIGH, i]
+        own[AIM_WORTH, i] = own[WEIGHT, i] - dx * own[D_WORTH, i]
+    for j in range(len(nodes)):
+        for slack, price, stiff, target, taken in PAIRS:
+            change = nodes[j, stiff] * nodes[j, taken] - nodes[j, price]
+            nodes[j, target] = (aim + second * change * nodes[j, taken]) / nodes[j, slack]
+
+
+@compiled
+def head(tree: Tree, own: np.ndarray, nodes: np.ndarray) -> None:
+    """Set the step (DX; V, W of nodes) towards pairs with the products aimed at."""
+    nodes[:, P], nodes[:, Q] = 0.0, 0.0
+    for i in range(own.shape[1]):
+        pull = own[SLOPE, i] - own[CURVE, i] * own[X, i] + own[AIM_WORTH, i] * own[PER_BEYOND, i]
+        own[PULL, i] = pull + own[AIM_LOW, i] * own[PER_X, i] - own[AIM_HIGH, i] * own[PER_ABOVE, i]
     for i in range(own.shape[1]):
         nodes[tree.node[i], P] += own[PULL, i] * own[PER_BEND, i]
     substitute(tree, nodes)
@@ -72,9 +98,9 @@ def head(tree: Tree, own: np.ndarray, nodes: np.ndarray, aim: float) -> None:
         own[DX, i] = (own[PULL, i] - nodes[tree.node[i], M]) * own[PER_BEND, i]
     for i in range(own.shape[1]):
         dx = own[DX, i]
-        own[D_LOW, i] = (aim - own[LOW, i] * dx) * own[PER_X, i] - own[LOW, i]
-        own[D_HIGH, i] = (aim + own[HIGH, i] * dx) * own[PER_ABOVE, i] - own[HIGH, i]
-        own[D_WORTH, i] = (own[WEIGHT, i] - own[WORTH, i] * dx) * own[PER_BEYOND, i] - own[WORTH, i]
+        own[D_LOW, i] = (own[AIM_LOW, i] - own[LOW, i] * dx) * own[PER_X, i] - own[LOW, i]
+        own[D_HIGH, i] = (own[AIM_HIGH, i] + own[HIGH, i] * dx) * own[PER_ABOVE, i] - own[HIGH, i]
+        own[D_WORTH, i] = (own[AIM_WORTH, i] - own[WORTH, i] * dx) * own[PER_BEYOND, i] - own[WORTH, i]
 
 
 @compiled
@@ -91,16 +117,12 @@ def survey(tree: Tree, own: np.ndarray, nodes: np.ndarray) -> tuple[float, float
         c1 += low * dx + own[D_LOW, i] * own[X, i] - high * dx + own[D_HIGH, i] * own[ABOVE, i]
         c2 += (own[D_LOW, i] - own[D_HIGH, i]) * dx
     for j in range(tree.rise.size):
-        price, slack, gone = nodes[j, LEVEL_PRICE], nodes[j, LEVEL], nodes[j, V]
-        if price > 0.0:
-            change = nodes[j, LEVEL_STIFF] * gone + nodes[j, LEVEL_AIM] - price
-            most = max(most, gone / slack, -change / price)
-            c0, c1, c2 = c0 + price * slack, c1 + change * slack - price * gone, c2 - change * gone
-        price, slack, gone = nodes[j, FLOW_PRICE], nodes[j, FLOW], nodes[j, W]
-        if price > 0.0:
-            change = nodes[j, FLOW_STIFF] * gone + nodes[j, FLOW_AIM] - price
-            most = max(most, gone / slack, -change / price)
-            c0, c1, c2 = c0 + price * slack, c1 + change * slack - price * gone, c2 - change * gone
+        for left, cost, stiff, target, taken in PAIRS:
+            price, slack, gone = nodes[j, cost], nodes[j, left], nodes[j, taken]
+            if price > 0.0:
+                change = nodes[j, stiff] * gone + nodes[j, target] - price
+                most = max(most, gone / slack, -change / price)
+                c0, c1, c2 = c0 + price * slack, c1 + change * slack - price * gone, c2 - change * gone
     return most, c0, c1, c2
 
 
@@ -114,16 +136,11 @@ def move(tree: Tree, own: np.ndarray, nodes: np.ndarray, step: float) -> None:
         own[HIGH, i] += step * own[D_HIGH, i]
         own[WORTH, i] += step * own[D_WORTH, i]
     for j in range(tree.rise.size):
-        if nodes[j, LEVEL_PRICE] > 0.0:
-            gone = nodes[j, V]
-            new = nodes[j, LEVEL_STIFF] * gone + nodes[j, LEVEL_AIM]
-            nodes[j, LEVEL_PRICE] += step * (new - nodes[j, LEVEL_PRICE])
-            nodes[j, LEVEL] -= step * gone
-        if nodes[j, FLOW_PRICE] > 0.0:
-            gone = nodes[j, W]
-            new = nodes[j, FLOW_STIFF] * gone + nodes[j, FLOW_AIM]
-            nodes[j, FLOW_PRICE] += step * (new - nodes[j, FLOW_PRICE])
-            nodes[j, FLOW] -= step * gone
+        for slack, price, stiff, target, taken in PAIRS:
+            if nodes[j, price] > 0.0:
+                gone = nodes[j, taken]
+                nodes[j, price] += step * (nodes[j, stiff] * gone + nodes[j, target] - nodes[j, price])
+                nodes[j, slack] -= step * gone
 
 
 @compiled

@@ -6,13 +6,18 @@ without the second-order correction, which can cycle here) therefore stays feasi
 linear algebra is one small system in the rows, and rows that cannot bind never enter it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
 
 _ROWS_AT_ONCE = 64
-_GAP = 1e-11
+_GAP = 1e-14
+_LATE = 1e-9
+_GIVE = 1e-14
+"""Give of every row in the last steps, so that rows that say the same share their price."""
+
 _RESIDUAL = 1e-9
 _ITERATIONS = 60
 _STEP = 0.995
@@ -132,19 +137,48 @@ class _Point:
         return 1.0 / max(1.0, float(ratio.max()))
 
 
+Solver = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Solves ``bend x + a' prices = right``, ``a x - slack / row prices = -target`` for x (N,) and prices (M,)."""
+
+
 class _Newton:
     """The Newton equations at one point, factorised once for both directions tried."""
 
-    def __init__(self, a: np.ndarray, point: _Point, welfare: Welfare) -> None:
+    def __init__(self, a: np.ndarray, point: _Point, welfare: Welfare, late: float) -> None:
         self._a, self._at, self._welfare = a, point, welfare
         self._above, self._beyond = 1.0 - point.x, point.x + welfare.shift
         self._linear = welfare.slope - welfare.curvature * point.x - point.row @ a
         bend = welfare.curvature + point.worth / self._beyond
         self._bend = bend + point.low / point.x + point.high / self._above
-        self._scaled = a / self._bend
-        system = self._scaled @ a.T
+        self._solve = self._by_prices(a, point) if point.gap > late else self._by_both(a, point)
+
+    def _by_prices(self, a: np.ndarray, point: _Point) -> Solver:
+        """Eliminate the shares: a small positive definite system, which loses digits as limits become tight."""
+        scaled = a / self._bend
+        system = scaled @ a.T
         system[np.diag_indices(len(a))] += point.slack / point.row
-        self._factor = linalg.cho_factor(system, check_finite=False)
+        factor = linalg.cho_factor(system, check_finite=False)
+
+        def solve(right: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            prices = linalg.cho_solve(factor, scaled @ right + target, check_finite=False)
+            return (right - prices @ a) / self._bend, prices
+
+        return solve
+
+    def _by_both(self, a: np.ndarray, point: _Point) -> Solver:
+        """Eliminate nothing, and pivot: larger, but right to the last digits."""
+        mass, give = 1.0 / np.sqrt(self._bend), 1.0 / np.sqrt(1.0 + point.slack / point.row)
+        inner = give[:, None] * a * mass
+        system = np.block(
+            [[np.eye(len(mass)), inner.T], [inner, np.diag(-(give**2) * point.slack / point.row - _GIVE)]]
+        )
+        factor = linalg.lu_factor(system, check_finite=False)
+
+        def solve(right: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            both = linalg.lu_solve(factor, np.concatenate([mass * right, -give * target]), check_finite=False)
+            return mass * both[: len(mass)], give * both[len(mass) :]
+
+        return solve
 
     @property
     def residual(self) -> float:
@@ -157,9 +191,7 @@ class _Newton:
         """Return the direction towards pairs with product `aim`."""
         at, weight = self._at, self._welfare.weight
         right = self._linear + weight / self._beyond + aim / at.x - aim / self._above
-        target = self._scaled @ right + aim / at.row - at.slack
-        prices = linalg.cho_solve(self._factor, target, check_finite=False)
-        x = (right - prices @ self._a) / self._bend
+        x, prices = self._solve(right, aim / at.row - at.slack)
         low = (aim - at.low * x) / at.x - at.low
         high = (aim + at.high * x) / self._above - at.high
         worth = (weight - at.worth * x) / self._beyond - at.worth
@@ -175,7 +207,7 @@ def _interior_point(a: np.ndarray, welfare: Welfare) -> tuple[np.ndarray, np.nda
     point = _Point(x, slack, product / slack, product / x, product / (1.0 - x), worth)
     for iteration in range(_ITERATIONS):
         try:
-            newton, gap = _Newton(a, point, welfare), point.gap
+            newton, gap = _Newton(a, point, welfare, _LATE * scale), point.gap
         except linalg.LinAlgError:
             return point.x, point.row, False, iteration
         if gap <= _GAP * scale and newton.residual <= _RESIDUAL * scale:

@@ -27,6 +27,24 @@ class Rows:
     lower_rhs: np.ndarray
     upper_rhs: np.ndarray
 
+    @property
+    def points(self) -> int:
+        """Number of connection points n."""
+        return int(self.a.shape[1])
+
+    def at(self, p_kw: np.ndarray) -> np.ndarray:
+        """Return what powers (n,) make of each row (m,)."""
+        value: np.ndarray = self.a @ p_kw
+        return value
+
+    def extremes(self, lower_kw: np.ndarray, upper_kw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return least and greatest values (m,) of the rows over a box of powers (n,), (n,)."""
+        return extremes(self.a, lower_kw, upper_kw)
+
+    def within(self, lower_rhs: np.ndarray, upper_rhs: np.ndarray) -> "Rows":
+        """Return the same rows with other limits (m,), (m,)."""
+        return Rows(self.a, lower_rhs, upper_rhs)
+
     def stacked(self, other: "Rows") -> "Rows":
         """Return these rows followed by others."""
         return Rows(

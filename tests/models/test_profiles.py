@@ -12,7 +12,8 @@ from cosim.models.errors import BadInputError
 from cosim.models.grid.feeder import load_feeder
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.profiles import load_profiles
-from cosim.models.village import prosumer_table, village
+from cosim.models.prosumer_table import prosumer_table
+from cosim.models.village import profile_columns, village
 
 DATA = Path(cosim.models.__file__).parent / "data"
 VILLAGE = DATA / "ieee33_32prosumers.csv"
@@ -32,7 +33,7 @@ def table():
 
 @pytest.fixture(scope="module")
 def profiles(table):
-    return load_profiles(start("winter"), columns=table.profile_columns())
+    return load_profiles(start("winter"), columns=profile_columns(table))
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,7 @@ def test_scaled_sun_reproduces_the_published_stress_table(table, flow, scale):
     """Summer with PV x 1, 3, 5: lowest net power, losses, voltages and steps over 1.05 pu as published."""
     with (DATA / "ieee33_32prosumers_pv_stress_summer.csv").open(newline="") as file:
         expected = {int(row["pv_scale"]): row for row in csv.DictReader(file)}[scale]
-    series = village(table, load_profiles(start("summer"), columns=table.profile_columns()), pv_scale=scale)
+    series = village(table, load_profiles(start("summer"), columns=profile_columns(table)), pv_scale=scale)
     p = sum(s.window(0, STEPS) for s in (series.demand, series.heat_pump, series.ev, series.sun, series.wind))
     p_bus, q_bus = np.zeros((33, STEPS)), np.zeros((33, STEPS))
     np.add.at(p_bus, flow.feeder.bus_positions(table.bus), p)
@@ -170,7 +171,7 @@ def test_other_intervals_average_or_repeat():
 @pytest.mark.parametrize(
     ("begin", "columns", "message"),
     [
-        (datetime(2016, 6, 20, 10, 7, tzinfo=UTC), ["PV1"], "allowed is a quarter-hour"),
+        (datetime(2016, 6, 20, 10, 7, tzinfo=UTC), ["PV1"], "allowed is a whole number of 900 s"),
         (datetime(2017, 6, 20, tzinfo=UTC), ["PV1"], "until 2016-12-31T23:00"),
         (datetime(2016, 6, 20, tzinfo=UTC), ["PV11"], "did you mean 'PV1'"),
     ],
@@ -216,12 +217,12 @@ def test_all_faults_of_a_prosumer_table_are_listed_at_once(tmp_path):
     with pytest.raises(BadInputError) as caught:
         prosumer_table(path)
     keys = {fault.key for fault in caught.value.faults}
-    assert keys == {"row 2 p_peak_kw", "row 2 pv_kwp", "row 3 bus", "row 3 pv_profile"}
+    assert keys == {"line 2 p_peak_kw", "line 2 pv_kwp", "line 3 bus", "line 3 pv_profile"}
     path.write_text("bus,kind\n")
-    with pytest.raises(BadInputError, match="at least one prosumer"):
+    with pytest.raises(BadInputError, match="at least one row"):
         prosumer_table(path)
     path.write_text("bus,kind\n1,farm\n")
-    with pytest.raises(BadInputError, match="column 'hp_profile'"):
+    with pytest.raises(BadInputError, match="column 'load_profile'"):
         prosumer_table(path)
 
 

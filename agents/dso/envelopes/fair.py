@@ -12,17 +12,18 @@ from typing import ClassVar
 import numpy as np
 
 from cosim.agents.dso.envelopes.policy import EnvelopePolicy, Grant, Memory, wanted
-from cosim.agents.dso.office import GridOffice, SecurityRows
+from cosim.agents.dso.office import GridOffice
 from cosim.agents.dso.search import largest_share
+from cosim.agents.dso.security import SecurityRows
 from cosim.models.envelope import Envelopes
 from cosim.models.grid.state import Diverged, GridState
 from cosim.models.optimisation.allocation import AllocationProblem, Rule, allocate
-from cosim.models.optimisation.robust_rows import Rows
 from cosim.models.step import PassiveLoad
 from cosim.models.stopwatch import section
 from cosim.views import GrantView
 
 CORRECTIONS = 8
+RETREATS = 6
 
 
 @dataclass
@@ -66,6 +67,10 @@ class MaxSumEnvelopes(FairEnvelopes):
     rule = "sum"
 
 
+Errors = tuple[np.ndarray, np.ndarray]
+"""AC less linear for each row at its worst corner above and below (m,), (m,)."""
+
+
 @dataclass(frozen=True)
 class _Sharing:
     """One interval's allocation that does not fit as asked for."""
@@ -77,52 +82,56 @@ class _Sharing:
     want: Envelopes
 
     def grant(self, memory: Memory, states: list[GridState | Diverged]) -> Grant:
-        rows = self.office.rows(self.view.request.reactive_kvar, self.passive)
-        above, below = self._start(memory, rows, states)
+        rows = self.office.security.rows(self.view.request.reactive_kvar, self.passive)
+        errors = self._start(memory, rows, states)
         bands = self.want
         for _ in range(CORRECTIONS):
-            bands = self._allocated(rows, above, below)
-            states = self._corners(bands)
-            if any(isinstance(state, Diverged) for state in states):
+            bands = self._allocated(rows, errors)
+            solved, states = self._solved(bands)
+            known, errors = errors, self._errors(rows, solved, states)
+            if solved is bands and _settled(rows, bands, known, errors):
                 break
-            new_above, new_below = self._errors(rows, bands, states)
-            settled = max(np.abs(new_above - above).max(), np.abs(new_below - below).max()) < self.office.inside_pu / 2
-            above, below = new_above, new_below
-            if settled:
-                break
-        memory["above"], memory["below"] = above, below
+            bands = solved
+        memory["above"], memory["below"] = errors
         return self._confirmed(bands, states)
 
-    def _start(
-        self, memory: Memory, rows: SecurityRows, states: list[GridState | Diverged]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _start(self, memory: Memory, rows: SecurityRows, states: list[GridState | Diverged]) -> Errors:
         """Begin from the last errors; from those at the corners asked for when there are none."""
         if len(memory["above"]) == len(rows.constant):
             return memory["above"], memory["below"]
         if any(isinstance(state, Diverged) for state in states):
-            return np.zeros(len(rows.constant)), np.zeros(len(rows.constant))
+            return self._errors(rows, *self._solved(self.want))
         return self._errors(rows, self.want, states)
+
+    def _solved(self, bands: Envelopes) -> tuple[Envelopes, list[GridState | Diverged]]:
+        """Solve the corners; where there is no solution, those of bands half as far from firm power, and so on."""
+        firm = self.view.request.firm_kw
+        for _ in range(RETREATS):
+            states = self._corners(bands)
+            if not any(isinstance(state, Diverged) for state in states):
+                return bands, states
+            bands = _between(bands.lower_kw, firm, bands.upper_kw, 0.5)
+        return bands, self._corners(bands)
 
     def _corners(self, bands: Envelopes) -> list[GridState | Diverged]:
         return self.office.at_corners(bands, self.view.request.reactive_kvar, self.passive)
 
-    def _errors(
-        self, rows: SecurityRows, bands: Envelopes, states: list[GridState | Diverged]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return AC less linear for each row at its two worst corners (m,), (m,)."""
-        corners = self.office.corners
-        powers = np.where(corners.patterns, bands.upper_kw, bands.lower_kw)
-        linear = powers @ rows.matrix.T + rows.constant
-        measured = np.array([self.office.measured(state) for state in states if isinstance(state, GridState)])
-        error, row = measured - linear, np.arange(len(rows.constant))
+    def _errors(self, rows: SecurityRows, bands: Envelopes, states: list[GridState | Diverged]) -> Errors:
+        """Return AC less linear for each row at its two worst corners (m,), (m,); zero where AC has no solution."""
+        corners, measured = self.office.security.corners, self.office.security.measured
+        error = np.zeros((len(states), len(rows.constant)))
+        for place, (pattern, state) in enumerate(zip(corners.patterns, states, strict=True)):
+            if isinstance(state, GridState):
+                error[place] = measured(state) - rows.at(np.where(pattern, bands.upper_kw, bands.lower_kw))
+        row = np.arange(len(rows.constant))
         return error[corners.above, row], error[corners.below, row]
 
-    def _allocated(self, rows: SecurityRows, above: np.ndarray, below: np.ndarray) -> Envelopes:
+    def _allocated(self, rows: SecurityRows, errors: Errors) -> Envelopes:
         problem = AllocationProblem(
             firm_kw=self.view.request.firm_kw,
             want_lower_kw=self.want.lower_kw,
             want_upper_kw=self.want.upper_kw,
-            rows=Rows(rows.matrix, rows.lower - rows.constant - below, rows.upper - rows.constant - above),
+            rows=rows.corrected(*errors),
         )
         result = allocate(self.rule, problem)
         return Envelopes(result.lower_kw, result.upper_kw)
@@ -147,3 +156,14 @@ class _Sharing:
 def _between(lower_kw: np.ndarray, firm_kw: np.ndarray, upper_kw: np.ndarray, share: float) -> Envelopes:
     """Return bands of which only a share is left on both sides of the firm power."""
     return Envelopes(firm_kw + share * (lower_kw - firm_kw), firm_kw + share * (upper_kw - firm_kw))
+
+
+def _settled(rows: SecurityRows, bands: Envelopes, known: Errors, errors: Errors) -> bool:
+    """Say whether new errors would leave bands as they are: rows on a limit are still on it, no other is beyond."""
+    least, greatest = rows.rows.extremes(bands.lower_kw, bands.upper_kw)
+    beyond = greatest - rows.rows.upper_rhs, rows.rows.lower_rhs - least
+    for excess, old, new in zip(beyond, (known[0], -known[1]), (errors[0], -errors[1]), strict=True):
+        before, after = np.maximum(excess + old, -rows.tolerance), np.maximum(excess + new, -rows.tolerance)
+        if np.any(np.abs(after - before) > rows.tolerance):
+            return False
+    return True

@@ -1,0 +1,86 @@
+"""`cosim describe`: who takes part, with what, where, and within which limits; read from the files, nothing is run."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from cosim.experiments.build import Build, split
+from cosim.experiments.inputs import read_inputs
+from cosim.experiments.scenario import People, Scenario
+from cosim.models.grid.feeder import Feeder
+from cosim.models.prosumer_table import ProsumerTable
+
+
+def describe(build: Build) -> dict[str, dict[str, Any]]:
+    """Return figures by chapter, numbers with their unit in the name; BadInputError as a run would."""
+    scenario = build.scenario
+    inputs = read_inputs(scenario, build.folder, build.file)
+    prosumers, passive = split(inputs.customers, scenario.people.only, build.file)
+    build.world()
+    return {
+        "scenario": {"name": scenario.name, "title": scenario.title, "seed": scenario.seed},
+        "who": _who(scenario.people, prosumers, passive),
+        "what": _ratings(scenario.people, prosumers, passive),
+        "where": _feeder(inputs.feeder, scenario),
+        "when": {
+            "start": scenario.time.start.isoformat(),
+            "days": scenario.time.days,
+            "interval_s": scenario.time.interval_s,
+            "intervals": scenario.time.days * 86_400 // scenario.time.interval_s,
+            "profiles": inputs.profiles.source,
+            "zone": scenario.time.zone,
+        },
+        "limits": {
+            "vm_min_pu": scenario.grid.vm_min_pu,
+            "vm_max_pu": scenario.grid.vm_max_pu,
+            "loading_percent": scenario.grid.loading_percent,
+        },
+        "rules": {
+            "tariff": scenario.tariff.kind,
+            "mechanism": scenario.market.mechanism,
+            "envelopes": scenario.operator.envelopes,
+            "curtailment": scenario.operator.curtailment,
+            "forecast": scenario.forecast.kind,
+        },
+    }
+
+
+def _who(people: People, prosumers: ProsumerTable, passive: ProsumerTable) -> dict[str, Any]:
+    strategies = Counter(people.strategies.get(name, people.strategy) for name in prosumers.ids)
+    return {
+        "prosumers": len(prosumers),
+        "passive_customers": len(passive),
+        "kinds": dict(sorted(Counter(prosumers.kind).items())),
+        "strategies": dict(sorted(strategies.items())),
+    }
+
+
+def _ratings(people: People, prosumers: ProsumerTable, passive: ProsumerTable) -> dict[str, float | int]:
+    """Sum the ratings of those who take part, scaled as in the run."""
+    totals = {
+        "demand_peak_kw": people.load_scale * prosumers.load_kw,
+        "passive_demand_peak_kw": people.load_scale * passive.load_kw,
+        "pv_kwp": people.pv_scale * prosumers.pv_kw,
+        "wind_kw": people.wind_scale * prosumers.wind_kw,
+        "battery_kw": people.battery_scale * prosumers.battery_kw,
+        "battery_kwh": people.battery_scale * prosumers.battery_kwh,
+        "heat_pump_kw": people.heat_pump_scale * prosumers.heat_pump_kw,
+    }
+    cars = int(prosumers.cars(people.cars_per_kw).sum())
+    sums: dict[str, float | int] = {name: round(float(values.sum()), 3) for name, values in totals.items()}
+    return {**sums, "cars": cars, "car_chargers_kw": round(cars * people.car_kw, 3)}
+
+
+def _feeder(feeder: Feeder, scenario: Scenario) -> dict[str, Any]:
+    slack = feeder.slack_vm_pu.tolist() if scenario.grid.slack_vm_pu is None else [scenario.grid.slack_vm_pu]
+    return {
+        "network": feeder.name,
+        "source": feeder.citation,
+        "buses": len(feeder.bus_ids),
+        "branches": len(feeder.branch_ids),
+        "rated_branches": int(np.isfinite(feeder.branch_rate_kva).sum()),
+        "voltages_kv": sorted({float(kv) for kv in feeder.base_kv}),
+        "slack_buses": feeder.bus_ids[feeder.slack].tolist(),
+        "slack_vm_pu": sorted({float(vm) for vm in slack}),
+    }
