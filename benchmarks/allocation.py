@@ -1,8 +1,8 @@
-"""Envelopes: sharing room on generated radial feeders, with the matrix, with Clarabel, and with all AC corrections.
+"""Envelopes on generated radial feeders: sharing on the tree and on the matrix, and whole grants with AC corrections.
 
 One thread; one prosumer at every bus but the slack. Limits bind for exports and imports unless the case says that what
-is asked for fits. AC flows of the corners are timed apart: they are solved by `BatchFlow`. The matrix is left out beyond
-1,000 buses.
+is asked for fits. A grant is timed in each of some intervals in a row, of which the first has no memory; AC flows of
+the corners, solved by `BatchFlow`, are timed apart. The matrix is left out at 10,000 buses.
 """
 
 import time
@@ -22,13 +22,11 @@ from cosim.agents.dso.office import GridOffice
 from cosim.messages import RoomRequest
 from cosim.models.envelope import Envelopes
 from cosim.models.grid.batch import BatchFlow
-from cosim.models.grid.branch_flow import branch_flow
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.network_file import LineImpedances
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Diverged, GridState, Limits
 from cosim.models.optimisation.allocation import AllocationProblem, allocate
-from cosim.models.optimisation.allocation_tree import TreeRows
 from cosim.models.step import Community, PassiveLoad
 from cosim.models.time import Interval
 from cosim.views import GrantView
@@ -151,29 +149,35 @@ def best_s(work: Callable[[], Any], repeats: int) -> float:
     return min(times)
 
 
+def run(policy: FairEnvelopes, office: TimedOffice, size: float) -> np.ndarray:
+    """Grant for some intervals in a row; return seconds, seconds of AC flows and corner solves of each."""
+    memory, spent = policy.start(), []
+    for view in [request(office, interval, size) for interval in range(INTERVALS)]:
+        office.clock.seconds, office.clock.flows = 0.0, 0
+        began = time.perf_counter()
+        grant = policy.grant(view, office, memory)
+        spent.append((time.perf_counter() - began, office.clock.seconds, office.clock.flows))
+        assert not grant.remarks
+    return np.array(spent)
+
+
 def grants(buses: int) -> list[dict[str, Any]]:
     """Time whole grants over some intervals in a row, and the AC flows in them."""
     office, rows = office_of(buses), []
     for name, policy, size in [("fits", FairEnvelopes, 0.05), *((p.name, p, 1.0) for p in POLICIES)]:
         policy().grant(request(office, 0, size), office, policy().start())
-        views = [request(office, interval, size) for interval in range(INTERVALS)]
-        memory, spent = policy().start(), []
-        for view in views:
-            office.clock.seconds, office.clock.flows = 0.0, 0
-            began = time.perf_counter()
-            grant = policy().grant(view, office, memory)
-            spent.append((time.perf_counter() - began, office.clock.seconds, office.clock.flows))
-            assert not grant.remarks
-        first, later = spent[0], np.median(np.array(spent[1:]), axis=0)
+        # Each interval at its best of three runs: other programs share the machine.
+        spent = np.min([run(policy(), office, size) for _ in range(3)], axis=0)
+        first, later = spent[0], np.median(spent[1:], axis=0)
         rows.append(
             {
                 "case": f"grant, {name}",
                 "buses": buses,
-                "ms": round(1e3 * later[0], 3),
-                "of that AC ms": round(1e3 * later[1], 3),
-                "corner solves": float(later[2]),
-                "first ms": round(1e3 * first[0], 3),
-                "first corner solves": first[2],
+                "ms": round(1e3 * float(later[0]), 3),
+                "of that AC ms": round(1e3 * float(later[1]), 3),
+                "corner solves": int(later[2]),
+                "first ms": round(1e3 * float(first[0]), 3),
+                "first corner solves": int(first[2]),
             }
         )
     return rows
@@ -196,7 +200,9 @@ def allocations(buses: int) -> list[dict[str, Any]]:
         row = {"case": f"allocation, {rule}", "buses": buses, "ms": round(1e3 * tree, 3)}
         if buses <= LARGEST_MATRIX:
             dense = replace(problem, rows=problem.rows.dense())
-            row["matrix, times the tree"] = round(best_s(lambda rule=rule: allocate(rule, dense), 1) / tree, 1)
+            row["matrix, times the tree"] = round(
+                best_s(lambda rule=rule, dense=dense: allocate(rule, dense), 1) / tree, 1
+            )
         rows.append(row)
     return rows
 

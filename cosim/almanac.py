@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cosim.guard import Guard
+from cosim.locking import locked
 from cosim.models.devices.columns import Exogenous
 from cosim.models.devices.corridors import ExogenousWindow
 from cosim.models.devices.sessions import EvSessions
@@ -171,7 +172,6 @@ class Almanac:
         known = "demand" if quantity == "passive" else quantity
         reach = min(HISTORY_DAYS * self.intervals_per_day, series.known_before(now))
         history = series.window(now - reach, reach)
-        history.flags.writeable = False
         view = ForecastView(
             quantity=known,
             issued_at=now,
@@ -183,8 +183,9 @@ class Almanac:
             rho=noise.rho,
             normals=noise.normals,
         )
+        shown = locked(view)
         forecast = self.guard.call(
-            lambda: self.forecaster.forecast(view),
+            lambda: self.forecaster.forecast(shown),
             faults=lambda result: _faults(result, (len(ids), count)),
             fallback=lambda: Persistence().forecast(view),
             agent=f"forecaster of {quantity}",

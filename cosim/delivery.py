@@ -30,10 +30,10 @@ LADDER = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
 def metered(setting: Setting, state: RunState, interval: Interval) -> Talk:
     """Deliver and settle one interval; its tables go to the recorder."""
     held = state.pending.pop(interval.index)
-    exogenous, passive = yield Ask("forecaster", "actual", (interval,))
+    exogenous, asked = yield Ask("forecaster", "actual", (interval,))
     commitment = _commitment(setting, held, interval)
     with section("power_flow"):
-        share, result, passive = _delivered(setting, state.devices, held, exogenous, passive, interval, commitment)
+        share, result, passive = _delivered(setting, state.devices, held, exogenous, asked, interval, commitment)
     if share < 1.0:
         yield Ask("recorder", "note", (interval.index, "operator", "diverged", f"only {share:.0%} could be carried"))
     check_interval(setting, state.devices, exogenous, passive, result, interval)
@@ -44,7 +44,7 @@ def metered(setting: Setting, state: RunState, interval: Interval) -> Talk:
     yield Send(EnergyReading(index, metered_wh=metered_wh))
     yield Send(FinalFills(index, position_wh=held.trades.position_wh(len(setting.ids))))
     yield Send(Bills(index, money=money))
-    yield Ask("recorder", "keep", (tables(setting, held, passive, result, commitment, money),))
+    yield Ask("recorder", "keep", (tables(setting, held, asked, passive, result, commitment, money),))
     yield Ask("prosumers", "learn", (_outcome(setting, held, metered_wh, money, commitment, interval),))
     state.devices = result.state
 
@@ -115,12 +115,16 @@ def _outcome(
 def tables(
     setting: Setting,
     held: Pending,
+    asked: PassiveLoad,
     passive: PassiveLoad,
     result: StepResult,
     commitment: Commitment,
     money: np.ndarray,
 ) -> Tables:
-    """Return everything that is recorded of a settled interval, as columns by table."""
+    """Return everything that is recorded of a settled interval, as columns by table.
+
+    `asked` is what passive customers wanted, `passive` what the grid could carry of it.
+    """
     grid, ledger = result.grid, result.ledger
     if isinstance(grid, Diverged) or ledger is None:
         raise SimulationError("only a settled interval is recorded")
@@ -139,7 +143,7 @@ def tables(
             "p_kw": grid.branch_p_kw,
             "loading_percent": grid.branch_loading_percent,
         },
-        "intervals": _interval_row(setting, held, passive, grid, commitment),
+        "intervals": _interval_row(setting, held, asked, passive, grid, commitment),
     }
 
 
@@ -165,7 +169,12 @@ def _prosumer_rows(
 
 
 def _interval_row(
-    setting: Setting, held: Pending, passive: PassiveLoad, grid: GridState, commitment: Commitment
+    setting: Setting,
+    held: Pending,
+    asked: PassiveLoad,
+    passive: PassiveLoad,
+    grid: GridState,
+    commitment: Commitment,
 ) -> dict[str, Any]:
     """Return the one row of figures of an interval, each as a column of length one."""
     broken = violations(grid, setting.limits)
@@ -183,6 +192,7 @@ def _interval_row(
         "under_buses": float(len(broken.under_bus)),
         "over_branches": float(broken.branch_count),
         "passive_kw": float(passive.p_kw.sum()),
+        "passive_unserved_kw": float((passive.p_kw - asked.p_kw).sum()),
         "price_eur_per_kwh": price,
         "traded_wh": float(held.trades.volume_wh),
         "energy_eur_per_kwh": float(np.max(prices.energy_eur_per_kwh)),

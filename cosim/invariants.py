@@ -7,7 +7,7 @@ from cosim.models.devices.columns import DeviceState, Exogenous
 from cosim.models.errors import SimulationError
 from cosim.models.grid.state import Diverged, GridState
 from cosim.models.market.order import WH_PER_KWH
-from cosim.models.market.settlement import Accounts, Ledger, energy_gap_wh
+from cosim.models.market.settlement import MONEY_PER_EUR_WH, Accounts, Ledger, energy_gap_wh
 from cosim.models.step import PassiveLoad, StepResult, passive_wh, slack_wh, whole_wh
 from cosim.models.time import Interval
 from cosim.setting import Setting
@@ -15,6 +15,8 @@ from cosim.setting import Setting
 ENERGY_TOLERANCE_WH = 0.25
 DEVICE_TOLERANCE_KWH = 1e-6
 ENGINE_TOLERANCE_PU = 1e-6
+# Money is rounded to its unit once a row; floats add a little to the half.
+ROUNDING_MONEY = 0.501
 
 
 def check_interval(
@@ -104,3 +106,7 @@ def _check_ledger(ledger: Ledger, accounts: Accounts, where: str) -> None:
         raise SimulationError(f"{where}: the ledger's money does not add up to zero")
     if int(ledger.energy_balances(accounts).sum()) != 0:
         raise SimulationError(f"{where}: the ledger's energy does not add up to zero")
+    owed = ledger.energy_wh * ledger.price_eur_per_kwh * MONEY_PER_EUR_WH
+    wrong = np.abs(ledger.money - owed) > ROUNDING_MONEY
+    if wrong.any():
+        raise SimulationError(f"{where}: row {int(wrong.argmax())} of the ledger is not its energy times its price")

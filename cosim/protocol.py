@@ -83,7 +83,7 @@ def _view(setting: Setting, state: RunState, interval: Interval, outlook: Outloo
         ids=setting.ids,
         interval=interval,
         horizon=horizon,
-        prices=setting.tariff.prices(starts, horizon.hours),
+        prices=setting.tariff.prices(starts, horizon.hours, (interval.index - setting.gate_lead) * setting.interval_s),
         last_price_eur_per_kwh=state.last_price_eur_per_kwh,
         portfolio=portfolio,
         state=devices,

@@ -1,6 +1,7 @@
 """Typed tables out: each interval's results as columns, a Parquet part per day, the running result hash."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -99,4 +100,7 @@ def write_parquet(tables: dict[Path, dict[str, Any]]) -> None:
             db.register("rows", pd.DataFrame(typed))
             target = str(beside).replace("'", "''")
             db.execute(f"COPY rows TO '{target}' (FORMAT parquet)")
+            # The journal forgets its rows once they are here: they must survive a loss of power, too.
+            with beside.open("rb+") as file:
+                os.fsync(file.fileno())
             beside.replace(path)

@@ -16,6 +16,7 @@ from cosim.agents.prosumer.agent import add_handles
 from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, CohortStrategy
 from cosim.agents.prosumer.cohort import Cohort, ColumnCohort, OneByOneCohort
 from cosim.agents.prosumer.population import Population
+from cosim.agents.prosumer.shares import assign_by_share
 from cosim.almanac import Almanac, PassiveSeries
 from cosim.experiments.homes import portfolio
 from cosim.experiments.inputs import Inputs, bus_rows, read_inputs
@@ -26,11 +27,11 @@ from cosim.models.devices.columns import DeviceState
 from cosim.models.devices.portfolio import Portfolio
 from cosim.models.devices.sessions import EvSessions
 from cosim.models.errors import BadInputError, Fault, did_you_mean
-from cosim.models.faults import Gathered
+from cosim.models.faults import Gathered, first_faults
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Limits
-from cosim.models.market.tariff import Band, Dynamic, PriceSeries, Tariff, TimeOfUse
+from cosim.models.market.tariff import Band, Dynamic, PriceSeries, Publication, Tariff, TimeOfUse
 from cosim.models.profiles import Profiles
 from cosim.models.prosumer_table import ProsumerTable
 from cosim.models.series import SeriesSum
@@ -65,11 +66,12 @@ class Build:
     switches: Switches = Switches()
     allowed: dict[str, Path | None] = field(default_factory=dict)
     keep_letters: bool = False
+    source: str = ""
 
     @property
     def file(self) -> str:
-        """The scenario's name in messages."""
-        return f"{self.scenario.name}.toml"
+        """The scenario's file in messages."""
+        return self.source or f"{self.scenario.name}.toml"
 
     def world(self) -> World:
         """Return the world at its first tick; BadInputError for what does not fit together."""
@@ -100,7 +102,7 @@ class Build:
         return world
 
     def _checked(self, plugins: dict[str, Registry]) -> tuple[Inputs, ProsumerTable, ProsumerTable]:
-        """Return the inputs, who takes part and who does not; BadInputError lists what is wrong with files and names."""
+        """Return the inputs, who takes part and who does not; BadInputError for what is wrong with files and names."""
         people, found = self.scenario.people, Gathered()
         inputs = found.attempt(lambda: read_inputs(self.scenario, self.folder, self.file))
         for kind, key, name in self._plugin_names():
@@ -242,7 +244,8 @@ class Build:
 
     def _cohorts(self, known: Registry, ids: tuple[str, ...], guard: Guard, chance: Chance) -> list[Cohort]:
         people = self.scenario.people
-        chosen = [people.strategies.get(name, people.strategy) for name in ids]
+        drawn = assign_by_share(ids, people.shares, chance, file=self.file)
+        chosen = [people.strategies.get(name, drawn.get(name, people.strategy)) for name in ids]
         cohorts = []
         for name in sorted(set(chosen)):
             rows = np.array([row for row, own in enumerate(chosen) if own == name], np.int64)
@@ -265,9 +268,12 @@ def split(customers: ProsumerTable, only: Iterable[str], file: str) -> tuple[Pro
     """Return those who take part and those who are plain demand."""
     chosen = set(only)
     able = [name for name, takes in zip(customers.ids, customers.takes_part, strict=True) if takes]
-    unknown = [Fault(file, "people.only", repr(name), did_you_mean(name, able)) for name in sorted(chosen - set(able))]
-    if unknown:
-        raise BadInputError(unknown)
+    unknown = (
+        Fault(file, "people.only", repr(shown(name)), did_you_mean(shown(name), able))
+        for name in sorted(chosen - set(able))
+    )
+    if faults := first_faults(unknown, file):
+        raise BadInputError(faults)
     part = customers.takes_part & np.array([not chosen or name in chosen for name in customers.ids], dtype=bool)
     if not part.any():
         raise BadInputError.one(file, "people.table", None, "nobody takes part: at least one prosumer is needed")
@@ -295,7 +301,9 @@ def _tariff(scenario: Scenario, day_ahead: PriceSeries) -> Tariff:
         "market_fee_eur_per_kwh": scenario.market.fee_eur_per_kwh,
     }
     if section.kind == "dynamic":
-        return Dynamic(day_ahead=day_ahead, markup_eur_per_kwh=section.markup_eur_per_kwh, **charges)
+        publication = Publication(scenario.time.start, scenario.time.zone)
+        markup = section.markup_eur_per_kwh
+        return Dynamic(day_ahead=day_ahead, markup_eur_per_kwh=markup, publication=publication, **charges)
     bands = tuple(Band(time.fromisoformat(band.start), band.eur_per_kwh) for band in section.bands)
     start: datetime = scenario.time.start
     return TimeOfUse(bands=bands, zone=scenario.time.zone, run_start=start, **charges)

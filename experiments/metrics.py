@@ -31,6 +31,7 @@ def summarise(folder: Path, world: World) -> dict[str, Any]:
         **people,
         **money,
         **balance,
+        "unserved_kwh": people["unserved_kwh"] + grid["passive_unserved_kwh"],
         "events": events,
         "letters": dict(sorted(world.post.counts.items())),
         "result_sha256": world.state.digest.hex(),
@@ -71,7 +72,8 @@ SELECT 2 * count(*) + sum(plan_rechecks)::BIGINT AS ac_checks,
        sum(plan_curtailed_by_rule_kwh) AS curtailed_by_rule_kwh,
        avg(plan_tighten_rounds) AS tighten_rounds_mean,
        avg(CASE WHEN traded_wh > 0 THEN 1 ELSE 0 END) AS market_rounds_mean,
-       -sum(passive_kw) * {h} AS passive_kwh
+       -sum(passive_kw) * {h} AS passive_kwh,
+       sum(passive_unserved_kw) * {h} AS passive_unserved_kwh
 FROM intervals
 """
 

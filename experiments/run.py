@@ -54,7 +54,8 @@ class Request:
         for who, name in self.strategies.items():
             overrides["people.strategy" if who == "" else f"people.strategies.{who}"] = name
         scenario, folder = Scenario.load(self.scenario, overrides=overrides)
-        return Build(scenario, folder, self.switches, allow_plugins(self.plugins, self.plugin_folder))
+        plugins = allow_plugins(self.plugins, self.plugin_folder)
+        return Build(scenario, folder, self.switches, plugins, source=Path(self.scenario).name)
 
 
 class Run:

@@ -97,6 +97,9 @@ class People(Section):
     only: tuple[str, ...] = Field((), description="ids of the prosumers that take part; all if empty")
     strategy: Name = Field("predictive", description="strategy of everybody not named in `strategies`")
     strategies: dict[str, Name] = Field(default_factory=dict, description="strategy by prosumer id")
+    shares: dict[str, Share] = Field(
+        default_factory=dict, description="share of prosumers by strategy, drawn by the seed; the rest follows `strategy`"
+    )
     load_scale: Factor = Field(1.0, description="factor on demand")
     pv_scale: Factor = Field(1.0, description="factor on photovoltaic ratings")
     wind_scale: Factor = Field(1.0, description="factor on wind ratings")
@@ -181,12 +184,6 @@ class ProfilesSection(Section):
     files: tuple[ProfileFile, ...] = Field((), description="files with series")
     price: Name | None = Field(None, description="profile with the day-ahead price; the bundled price if absent")
     price_unit: Literal["EUR/MWh", "EUR/kWh"] = Field("EUR/MWh", description="unit of that profile")
-
-    @model_validator(mode="after")
-    def _each_file_once(self) -> Self:
-        if again := repeated([entry.file for entry in self.files]):
-            raise ValueError(f"file {shown(self.files[again[0]].file)!r} is listed twice")
-        return self
 
 
 class Market(Section):

@@ -119,11 +119,16 @@ def _unknown(scenario: Scenario, used: Used, price: str, bundled: Sequence[str],
     for use in used.uses:
         if use.profile not in used.own and use.profile not in bundled and use.profile not in said:
             said.add(use.profile)
-            plain = use.profile.removesuffix(BUNDLED_LOAD)
+            plain = _plain(use)
             loads = use.column not in {"pv_profile", "wind_profile"}
             known = [*used.own, *_suitable(bundled, loads=loads)]
             hint = did_you_mean(plain, known)
             yield Fault(scenario.people.table, f"{use.column} of {use.who}", repr(shown(plain)), hint)
+
+
+def _plain(use: Use) -> str:
+    """Return a profile's name as a table of customers writes it."""
+    return use.profile.removesuffix(BUNDLED_LOAD)
 
 
 def _suitable(bundled: Sequence[str], *, loads: bool) -> list[str]:
@@ -163,9 +168,9 @@ def _peak_faults(scenario: Scenario, customers: ProsumerTable, use: Use, high: f
     stated = float(customers.load_peak_pu[customers.ids.index(use.who)])
     file, key = scenario.people.table, f"profile_peak_pu of {use.who}"
     if high <= 0 and use.rating_kw > 0:
-        yield Fault(file, f"load_profile of {use.who}", repr(use.profile), "is 0 at all times: it has no peak to scale")
+        yield Fault(file, f"load_profile of {use.who}", repr(_plain(use)), "is 0 at all times: it has no peak to scale")
     elif not np.isnan(stated) and not PEAK_RATIO[0] <= stated / max(high, 1e-12) <= PEAK_RATIO[1]:
-        yield Fault(file, key, f"{stated:g}", f"profile {use.profile!r} peaks at {high:g}; leave it empty to take that")
+        yield Fault(file, key, f"{stated:g}", f"profile {_plain(use)!r} peaks at {high:g}; leave it empty to take that")
 
 
 def _price_faults(section: ProfilesSection, profiles: Profiles, file: str) -> Iterator[Fault]:

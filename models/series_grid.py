@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,8 @@ from cosim.models.table_file import shown
 
 Fill = Literal["none", "hold", "linear", "zero"]
 DAY_S: Final = 86_400
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+YEARS: Final = (1900, 2200)
 CHOICES: Final = 'fill = "hold", "linear" or "zero" would stand in for it'
 
 
@@ -28,7 +30,7 @@ class Grid:
 
     def moment(self, place: int) -> str:
         """Return the UTC time of a place, for messages."""
-        return datetime.fromtimestamp(self.begin.timestamp() + int(place) * self.step_s, UTC).isoformat()
+        return _said(int(self.begin.timestamp()) + int(place) * self.step_s)
 
 
 def stamps_utc(texts: Sequence[str], labels: Sequence[str], zone: str | None, file: str) -> np.ndarray:
@@ -57,14 +59,11 @@ def _second(text: str, zone: ZoneInfo | None, seen: set[datetime]) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("allowed is an ISO 8601 time such as 2016-06-20T00:00:00+01:00") from None
-    try:
-        moment = moment if moment.tzinfo else _localised(moment, zone, seen)
-        since = moment.timestamp()
-    except OverflowError:
-        raise ValueError("allowed are years that the calendar knows") from None
+    if not YEARS[0] <= moment.year <= YEARS[1]:
+        raise ValueError(f"allowed are the years {YEARS[0]} to {YEARS[1]}")
     if moment.microsecond:
         raise ValueError("allowed are whole seconds")
-    return round(since)
+    return round((moment if moment.tzinfo else _localised(moment, zone, seen)).timestamp())
 
 
 def _localised(moment: datetime, zone: ZoneInfo | None, seen: set[datetime]) -> datetime:
@@ -78,6 +77,10 @@ def _localised(moment: datetime, zone: ZoneInfo | None, seen: set[datetime]) -> 
         placed = placed.replace(fold=1)
     seen.add(moment)
     return placed
+
+
+def _said(second: int) -> str:
+    return (EPOCH + timedelta(seconds=second)).isoformat()
 
 
 def even_grid(seconds: np.ndarray, labels: Sequence[str], step_s: int, fill: Fill, file: str) -> Grid:
@@ -106,7 +109,7 @@ def _grid_faults(
 ) -> Iterator[Fault]:
     odd = (apart != grid.step_s) | ((seconds[1:] - seconds[0]) % grid.step_s != 0)
     for row in (np.flatnonzero(odd) + 1).tolist():
-        moment, step = datetime.fromtimestamp(int(seconds[row]), UTC).isoformat(), int(apart[row - 1])
+        moment, step = _said(int(seconds[row])), int(apart[row - 1])
         where = f"{labels[row]} time"
         if step == 0:
             yield Fault(file, where, moment, "stands twice; allowed is each time once (a clock change? give `zone`)")

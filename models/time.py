@@ -7,6 +7,7 @@ from typing import Self, overload
 import numpy as np
 
 SECONDS_PER_HOUR = 3600
+SECONDS_PER_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)

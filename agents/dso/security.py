@@ -115,7 +115,7 @@ class TreeSecurity:
     def _swept(self, rise: np.ndarray, injection: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return flows and levels (N,) that injections at buses (B,) make."""
         flow, level = np.empty(len(rise) + 1), np.empty(len(rise) + 1)
-        gather(Tree(self.flow.parent, rise, self.flow.place), np.ascontiguousarray(injection), flow, level)
+        gather(Tree(self.flow.parent, rise, self.flow.place), np.array(injection, dtype=float), flow, level)
         return flow[:-1], level[:-1]
 
     def measured(self, state: GridState) -> np.ndarray:

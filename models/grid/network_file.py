@@ -12,9 +12,13 @@ import numpy as np
 from cosim.models.errors import BadInputError, Fault, did_you_mean
 from cosim.models.faults import first_faults
 from cosim.models.grid.graph import energised_nodes
+from cosim.models.prosumer_checks import LARGEST_BUS
 from cosim.models.table_file import shown
 
 MAX_OVERLOAD = 1000.0  # a load this many times the ratings around it is a unit mistake (W for kW, kW for MW)
+LARGEST_KV = 1500.0
+LARGEST_OHM = 1e4
+LARGEST_KW = 1e9
 REQUIRED = {"base_kv", "slack_buses", "buses", "branches"}
 OPTIONAL = {
     *("name", "source", "citation", "licence", "notes", "slack_vm_pu", "checks", "rate_mva"),
@@ -93,15 +97,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _shape_faults(data: dict[str, Any]) -> Iterator[Found]:
     """Yield missing, unknown and mistyped parts, so that the next stage can index freely."""
     for key in sorted(set(data) - REQUIRED - OPTIONAL):
-        yield key, "", "unknown key; " + did_you_mean(key, REQUIRED | OPTIONAL)
+        yield shown(key), "", "unknown key; " + did_you_mean(shown(key), REQUIRED | OPTIONAL)
     for key in sorted(REQUIRED - set(data)):
         yield key, "", "is missing"
     for key in ("slack_buses", "buses", "branches"):
         if key in data and (not isinstance(data[key], list) or not data[key]):
             yield key, "", "must be a list with at least one entry"
     for key in ("name", "citation"):
-        if not isinstance(data.get(key, ""), str):
-            yield key, repr(data[key]), "must be a text"
+        text = data.get(key, "")
+        if not isinstance(text, str) or not text.isprintable():
+            yield key, shown(repr(text)), "must be a text on one line"
     yield from _row_faults(data.get("buses"), "buses", BUS_KEYS, {})
     yield from _row_faults(data.get("branches"), "branches", BRANCH_KEYS, BRANCH_OPTIONAL)
 
@@ -115,20 +120,32 @@ def _row_faults(rows: Any, table: str, keys: dict[str, str], optional: dict[str,
             yield at, "", "must be an object"
             continue
         for key in sorted(set(row) - set(known)):
-            yield f"{at}.{key}", "", "unknown key; " + did_you_mean(key, known)
+            yield f"{at}.{shown(key)}", "", "unknown key; " + did_you_mean(shown(key), known)
         for key in [key for key in keys if key not in row]:
             yield f"{at}.{key}", "", "is missing"
         for key in [key for key in known if key in row and not _is_a(row[key], known[key])]:
-            yield f"{at}.{key}", repr(row[key]), f"must be {known[key]}"
+            yield f"{at}.{key}", shown(repr(row[key])), f"must be {known[key]}"
 
 
 def _value_faults(data: dict[str, Any]) -> Iterator[Found]:
     """Yield values out of range and repeated ids."""
-    if not (_is_number(data["base_kv"]) and data["base_kv"] > 0):
-        yield "base_kv", repr(data["base_kv"]), "must be a number above 0"
+    base_kv = data["base_kv"]
+    if not (_is_number(base_kv) and base_kv > 0):
+        yield "base_kv", shown(repr(base_kv)), "must be a number above 0"
+    elif base_kv > LARGEST_KV:
+        yield "base_kv", repr(base_kv), f"allowed is up to {LARGEST_KV:g} kV; is it in V?"
     slack_vm_pu = data.get("slack_vm_pu", 1.0)
     if not (_is_number(slack_vm_pu) and 0.5 <= slack_vm_pu <= 1.5):
-        yield "slack_vm_pu", repr(slack_vm_pu), "allowed is 0.5 to 1.5"
+        yield "slack_vm_pu", shown(repr(slack_vm_pu)), "allowed is 0.5 to 1.5"
+    for row in data["buses"]:
+        if not 0 <= row["id"] < LARGEST_BUS:
+            yield "buses id", str(row["id"]), f"allowed are 0 to {LARGEST_BUS - 1}"
+        if max(abs(row["p_kw"]), abs(row["q_kvar"])) > LARGEST_KW:
+            yield (
+                f"bus {row['id']} load",
+                f"{row['p_kw']:g} kW, {row['q_kvar']:g} kvar",
+                f"allowed is up to {LARGEST_KW:g}",
+            )
     for table in ("buses", "branches"):
         for row_id, times in Counter(row["id"] for row in data[table]).items():
             if times > 1:
@@ -144,6 +161,8 @@ def _branch_value_faults(row: dict[str, Any]) -> Iterator[Found]:
     at = f"branch {row['id']}"
     if row["r_ohm"] < 0:
         yield f"{at} r_ohm", str(row["r_ohm"]), "must not be negative"
+    if max(abs(row["r_ohm"]), abs(row["x_ohm"])) > LARGEST_OHM:
+        yield f"{at} r_ohm", str(row["r_ohm"]), f"allowed is up to {LARGEST_OHM:g} ohm; is it in milliohm?"
     if row["r_ohm"] == 0 and row["x_ohm"] == 0:
         yield f"{at} impedance", "0", "must not be zero; merge the two buses instead"
     if row.get("rate_kva", 1.0) <= 0:
@@ -161,7 +180,7 @@ def _reference_faults(data: dict[str, Any]) -> Iterator[Found]:
                 yield f"branch {row['id']} {key}", str(row[key]), "no such bus"
     for bus in data["slack_buses"]:
         if not _is_whole(bus) or bus not in buses:
-            yield "slack_buses", repr(bus), "no such bus"
+            yield "slack_buses", shown(repr(bus)), "no such bus"
 
 
 def _island_faults(data: dict[str, Any]) -> Iterator[Found]:

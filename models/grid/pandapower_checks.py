@@ -13,6 +13,15 @@ REFUSED: Final = (
 )
 INJECTIONS: Final = {"load": -1.0, "sgen": 1.0, "storage": -1.0}
 BRANCH_TABLES: Final = ("line", "trafo", "trafo3w", "impedance")
+NEEDED: Final = {
+    **dict.fromkeys(INJECTIONS, ("p_mw", "q_mvar", "scaling")),
+    "trafo3w": tuple(
+        f"{what}_{side}_{unit}" for side in ("hv", "mv", "lv") for what, unit in (("sn", "mva"), ("vn", "kv"))
+    ),
+    "switch": ("et", "element"),
+}
+# pandapower knows these only in newer files, or has defaults for them.
+OPTIONAL: Final = frozenset({"df", "c_nf_per_km", "parallel"})
 LARGEST_MW: Final = 1e4
 # Lowest and highest value, and whether the lowest is allowed itself; ratings may be empty.
 RANGES: Final = {
@@ -36,7 +45,9 @@ RANGES: Final = {
     },
 }
 MOST_KA: Final = 50.0
+MOST_LINE_RATIO: Final = 1.5
 REFERENCES: Final = {
+    "bus": (),
     "load": ("bus",),
     "sgen": ("bus",),
     "storage": ("bus",),
@@ -49,11 +60,14 @@ REFERENCES: Final = {
     "trafo3w": ("hv_bus", "mv_bus", "lv_bus"),
 }
 SWITCHED: Final = {"b": "bus", "l": "line", "t": "trafo", "t3": "trafo3w"}
-FLAGS: Final = {**dict.fromkeys((*REFERENCES, "bus"), ("in_service",)), "switch": ("closed",)}
+FLAGS: Final = {**dict.fromkeys(REFERENCES, ("in_service",)), "switch": ("closed",)}
 
 
 def network_faults(net: Any, name: str) -> Iterator[Fault]:
-    """Yield every fault of a pandapower network."""
+    """Yield every fault of a pandapower network; first whether its tables have the columns to look at."""
+    if missing := list(_column_faults(net, name)):
+        yield from missing
+        return
     if not len(net.bus):
         yield Fault(name, "bus", "0 rows", "at least one bus is needed")
     for table in REFUSED:
@@ -65,7 +79,16 @@ def network_faults(net: Any, name: str) -> Iterator[Fault]:
             yield Fault(name, f"{table} index", str(index), "must be unique")
     yield from _reference_faults(net, name)
     yield from _range_faults(net, name)
+    yield from _voltage_faults(net, name)
     yield from _injection_faults(net, name)
+
+
+def _column_faults(net: Any, name: str) -> Iterator[Fault]:
+    """Yield columns that a table lacks."""
+    for table, columns in REFERENCES.items():
+        needed = {*columns, *FLAGS[table], *RANGES.get(table, {}), *NEEDED.get(table, ())} - OPTIONAL
+        for column in sorted(needed - set(net[table].columns)):
+            yield Fault(name, table, "", f"column {column} is missing")
 
 
 def _flag_faults(net: Any, name: str) -> Iterator[Fault]:
@@ -120,6 +143,16 @@ def _range_faults(net: Any, name: str) -> Iterator[Fault]:
         for place in np.flatnonzero((values < 0) | (values > MOST_KA) & (values < 9e4)):
             allowed = f"allowed is up to {MOST_KA:g} kA (99999 for none); is it in A?"
             yield Fault(name, f"line {net.line.index[place]} max_i_ka", f"{values[place]:g}", allowed)
+
+
+def _voltage_faults(net: Any, name: str) -> Iterator[Fault]:
+    """Yield lines between buses of different voltage."""
+    if not net.bus.index.is_unique:
+        return
+    ends = [net.line[column].map(net.bus.vn_kv).to_numpy(float) for column in ("from_bus", "to_bus")]
+    for place in np.flatnonzero(np.maximum(*ends) > MOST_LINE_RATIO * np.minimum(*ends)):
+        found = f"between {ends[0][place]:g} and {ends[1][place]:g} kV"
+        yield Fault(name, f"line {net.line.index[place]}", found, "a line joins buses of one voltage")
 
 
 def _injection_faults(net: Any, name: str) -> Iterator[Fault]:

@@ -35,6 +35,7 @@ TABLES: Final = frozenset(
 )
 SCALARS: Final = frozenset({"f_hz", "sn_mva", "version", "format_version", "name"})
 FRAME_KEYS: Final = frozenset({"_module", "_class", "_object", "orient", "dtype", "is_multiindex", "is_multicolumn"})
+PLAIN_KINDS: Final = {**dict.fromkeys(("int", "uint", "float"), "number"), "bool": "flag"}
 DEEPEST: Final = 40
 
 
@@ -80,7 +81,7 @@ def _foreign(value: Any, file: str, where: str = "file", depth: int = 0) -> Iter
         yield Fault(file, where, "", f"allowed are {DEEPEST} levels of nesting")
     elif isinstance(value, dict):
         signature = _signature(value)
-        if signature is not None and signature not in PLAIN:
+        if signature is not None and not _is_plain(signature):
             named = ":".join(shown(str(part)) for part in signature)
             yield Fault(
                 file,
@@ -104,6 +105,11 @@ def _signature(value: dict[str, Any]) -> tuple[Any, Any] | None:
     return (value.get("_module"), value.get("_class")) if claims else None
 
 
+def _is_plain(signature: Any, allowed: frozenset[tuple[str, str]] = PLAIN) -> bool:
+    """Say whether a module and class are texts on a list."""
+    return signature is not None and all(isinstance(part, str) for part in signature) and signature in allowed
+
+
 def _parsed_or_none(text: str) -> Any:
     try:
         return json.loads(text)
@@ -113,7 +119,7 @@ def _parsed_or_none(text: str) -> Any:
 
 def _frame(name: str, table: Any, file: str) -> dict[str, Any]:
     """Return a table written anew: columns, index and data of one width, nothing else; BadInputError otherwise."""
-    if not isinstance(table, dict) or _signature(table) not in FRAMES:
+    if not isinstance(table, dict) or not _is_plain(_signature(table), FRAMES):
         _refuse(file, name, "must be a DataFrame")
     if table.get("orient") != "split" or table.get("is_multiindex") or table.get("is_multicolumn"):
         _refuse(file, name, 'must have orient "split" and plain indices')
@@ -125,6 +131,7 @@ def _frame(name: str, table: Any, file: str) -> dict[str, Any]:
         isinstance(kind, str) and re.fullmatch(r"[a-z]+\d*(\[\w+\])?", kind, re.IGNORECASE) for kind in dtypes.values()
     ):
         _refuse(file, f"{name}.dtype", "must name a plain type for each column")
+    _check_cells(body, dtypes, name, file)
     clean = {key: table[key] for key in ("_module", "_class", "orient")}
     return {**clean, "_object": json.dumps(body), "dtype": dtypes, "is_multiindex": False, "is_multicolumn": False}
 
@@ -148,6 +155,19 @@ def _body(text: Any, name: str, file: str) -> dict[str, Any]:
     if not all(isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 2**31 for number in index):
         _refuse(file, f"{name} index", "must hold whole numbers of 0 or more")
     return {"columns": columns, "index": index, "data": [[_cell(cell) for cell in row] for row in data]}
+
+
+def _check_cells(body: dict[str, Any], dtypes: dict[str, str], name: str, file: str) -> None:
+    """Refuse texts in columns of numbers and flags: pandas would make True of any of them."""
+    found = (
+        Fault(file, f"{name} {body['index'][row]} {column}", repr(shown(str(cells[place]))), f"must be a {kind}")
+        for place, column in enumerate(body["columns"])
+        if (kind := PLAIN_KINDS.get(re.split(r"[\d\[]", dtypes.get(column, ""))[0].lower()))
+        for row, cells in enumerate(body["data"])
+        if isinstance(cells[place], str) or (kind == "flag" and cells[place] not in (0, 1))
+    )
+    if faults := first_faults(found, file):
+        raise BadInputError(faults)
 
 
 def _cell(cell: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from textwrap import shorten
 from zoneinfo import ZoneInfo, available_timezones
@@ -11,7 +11,7 @@ import numpy as np
 
 from cosim.models.errors import BadInputError, Fault, did_you_mean
 from cosim.models.market.local_time import QUARTER_HOUR_S, clock_seconds
-from cosim.models.time import SECONDS_PER_HOUR
+from cosim.models.time import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +58,23 @@ class Tariff(ABC):
         """Say what is wrong with this tariff's own fields."""
         return []
 
-    def prices(self, horizon_start_s: np.ndarray, hours: np.ndarray) -> Prices:
+    def known_times(self, times_s: np.ndarray, known_at_s: int) -> np.ndarray:  # noqa: ARG002, part of the contract
+        """Return the times (m,) whose prices are the best guess for these times at a moment: by default their own."""
+        return times_s
+
+    def prices(self, horizon_start_s: np.ndarray, hours: np.ndarray, known_at_s: int | None = None) -> Prices:
         """Return mean prices of steps: starts in seconds from the run's start, lengths in hours, all (step,).
 
-        Exact where prices change only on the quarter-hours, or on the grid the steps themselves form.
+        Exact where prices change only on the quarter-hours, or on the grid the steps themselves form. With `known_at_s`
+        prices not yet published at that second are guessed.
         """
         seconds = np.rint(np.asarray(hours) * SECONDS_PER_HOUR).astype(np.int64)
         sample_s = int(np.gcd.reduce(seconds, initial=QUARTER_HOUR_S))
         counts = seconds // sample_s
         first = np.cumsum(counts) - counts
         within = np.arange(counts.sum()) - np.repeat(first, counts)
-        energy = self.energy_at(np.repeat(horizon_start_s, counts) + within * sample_s)
+        times_s = np.repeat(horizon_start_s, counts) + within * sample_s
+        energy = self.energy_at(times_s if known_at_s is None else self.known_times(times_s, known_at_s))
         sell = np.minimum(energy, self.feed_in_eur_per_kwh)
         return Prices(
             np.add.reduceat(energy, first) / counts,
@@ -160,15 +166,47 @@ class PriceSeries:
         return np.asarray(self.values_eur_per_kwh[rows])
 
 
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """When day-ahead prices become public: at `hour` of the local day before (SDAC publishes shortly before 13:00 CET).
+
+    `run_start` is the moment of the run's second 0, with a time zone.
+    """
+
+    run_start: datetime
+    zone: str
+    hour: int = 13
+
+    def known_until_s(self, known_at_s: int) -> int:
+        """Return the first second (from the run's start) whose price is not public at a moment."""
+        zone = ZoneInfo(self.zone)
+        local = (self.run_start + timedelta(seconds=known_at_s)).astimezone(zone)
+        days = 2 if local.hour >= self.hour else 1
+        date = local.date() + timedelta(days=days)
+        midnight = datetime(date.year, date.month, date.day, tzinfo=zone)
+        return round((midnight.astimezone(UTC) - self.run_start.astimezone(UTC)).total_seconds())
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dynamic(Tariff):
-    """The day-ahead price plus the supplier's markup."""
+    """The day-ahead price plus the supplier's markup.
+
+    With a `publication` prices that are not public yet are guessed to be those of the day before; without one all
+    prices count as known.
+    """
 
     day_ahead: PriceSeries
     markup_eur_per_kwh: float
+    publication: Publication | None = None
 
     def energy_at(self, times_s: np.ndarray) -> np.ndarray:
         return self.day_ahead.at(times_s) + self.markup_eur_per_kwh
+
+    def known_times(self, times_s: np.ndarray, known_at_s: int) -> np.ndarray:
+        if self.publication is None:
+            return times_s
+        beyond_s = np.maximum(times_s - self.publication.known_until_s(known_at_s) + 1, 0)
+        return np.asarray(times_s - -(-beyond_s // SECONDS_PER_DAY) * SECONDS_PER_DAY)
 
     def faults(self) -> list[Fault]:
         if np.isfinite(self.markup_eur_per_kwh):

@@ -41,14 +41,15 @@ class RadialTree:
             raise ValueError("parents must stand before their children, and connection points at nodes")
         if self.rise.shape != self.parent.shape or not np.all((self.rise >= 0.0) & np.isfinite(self.rise)):
             raise ValueError("every node needs a finite rise >= 0")
-        columns = Tree(*(np.ascontiguousarray(part) for part in (self.parent, self.rise, self.node)))
+        # Copies: kernels are compiled for arrays that may be written to.
+        columns = Tree(np.array(self.parent, np.int64), np.array(self.rise, float), np.array(self.node, np.int64))
         object.__setattr__(self, "columns", columns)
 
     def rows_at(self, p_kw: np.ndarray) -> np.ndarray:
         """Return levels and flows (2 N,) that powers (n,) make, in two sweeps."""
         count = len(self.parent)
         flow, level = np.empty(count + 1), np.empty(count + 1)
-        gather(self.columns, np.ascontiguousarray(p_kw), flow, level)
+        gather(self.columns, np.array(p_kw, dtype=float), flow, level)
         return np.concatenate([level[:count], flow[:count]])
 
 

@@ -37,7 +37,7 @@ from cosim.models.optimisation.kernel_allocation_tree import (
     hold,
 )
 
-GAP = 1e-18
+GAP, STALLED_GAP = 1e-15, 1e-13
 RESIDUAL = 1e-9
 ITERATIONS = 60
 CENTRE = 1e-4
@@ -136,7 +136,8 @@ def interior(tree: Tree, own: np.ndarray, nodes: np.ndarray, scale: float) -> tu
         gap = c0 / pairs
         if not np.isfinite(longest):
             return False, iteration
-        if gap <= GAP * scale and unsettled(tree, own, nodes, flow, cost) <= RESIDUAL * scale:
+        goal = GAP if iteration < PATIENCE else STALLED_GAP
+        if gap <= goal * scale and unsettled(tree, own, nodes, flow, cost) <= RESIDUAL * scale:
             return True, iteration
         step = 1.0 / longest
         after = (c0 + (c1 + c2 * step) * step) / pairs
@@ -183,3 +184,4 @@ def warm() -> None:
     one, room = np.ones(1), np.full(1, 0.5)
     share(tree, one, np.ones((4, 1)), room, room)
     grow(tree, one, one, room, room)
+    gather(tree, one, np.zeros(2), np.zeros(2))

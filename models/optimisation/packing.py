@@ -13,7 +13,8 @@ import numpy as np
 from scipy import linalg
 
 _ROWS_AT_ONCE = 64
-_GAP = 1e-14
+_GAP, _STALLED_GAP = 1e-15, 1e-12
+_PATIENCE = 30
 _LATE = 1e-9
 _GIVE = 1e-14
 """Give of every row in the last steps, so that rows that say the same share their price."""
@@ -105,14 +106,15 @@ def _by_rows(unit: np.ndarray, welfare: Welfare) -> tuple[np.ndarray, np.ndarray
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """Primal and dual point of ``a x + slack = 1``, ``0 <= x <= 1``.
+    """Primal and dual point of ``a x + slack = 1``, ``0 <= x <= 1``, ``above = 1 - x``.
 
-    The pairs (slack, row), (x, low) and (1 - x, high) have products that shrink to 0. The logarithm is a
+    The pairs (slack, row), (x, low) and (above, high) have products that shrink to 0. The logarithm is a
     fourth pair, (x + shift, worth), whose product stays at its weight: treated so, Newton steps do not
     overshoot where the logarithm bends sharply.
     """
 
     x: np.ndarray
+    above: np.ndarray
     slack: np.ndarray
     row: np.ndarray
     low: np.ndarray
@@ -122,7 +124,7 @@ class _Point:
     @property
     def gap(self) -> float:
         """Mean product of the pairs that shrink."""
-        total = self.row @ self.slack + self.low @ self.x + self.high @ (1.0 - self.x)
+        total = self.row @ self.slack + self.low @ self.x + self.high @ self.above
         return float(total / (len(self.row) + 2 * len(self.x)))
 
     def moved(self, step: float, way: "_Point") -> "_Point":
@@ -131,8 +133,8 @@ class _Point:
 
     def longest(self, way: "_Point") -> float:
         """Return the longest step up to 1 along a direction that keeps every part non-negative."""
-        part = np.concatenate([self.slack, self.row, self.x, 1.0 - self.x, self.low, self.high, self.worth])
-        change = np.concatenate([way.slack, way.row, way.x, -way.x, way.low, way.high, way.worth])
+        part = np.concatenate([self.slack, self.row, self.x, self.above, self.low, self.high, self.worth])
+        change = np.concatenate([way.slack, way.row, way.x, way.above, way.low, way.high, way.worth])
         ratio = np.divide(-change, part, out=np.zeros_like(part), where=part > 0.0)
         return 1.0 / max(1.0, float(ratio.max()))
 
@@ -146,7 +148,7 @@ class _Newton:
 
     def __init__(self, a: np.ndarray, point: _Point, welfare: Welfare, late: float) -> None:
         self._a, self._at, self._welfare = a, point, welfare
-        self._above, self._beyond = 1.0 - point.x, point.x + welfare.shift
+        self._above, self._beyond = point.above, point.x + welfare.shift
         self._linear = welfare.slope - welfare.curvature * point.x - point.row @ a
         bend = welfare.curvature + point.worth / self._beyond
         self._bend = bend + point.low / point.x + point.high / self._above
@@ -195,7 +197,7 @@ class _Newton:
         low = (aim - at.low * x) / at.x - at.low
         high = (aim + at.high * x) / self._above - at.high
         worth = (weight - at.worth * x) / self._beyond - at.worth
-        return _Point(x, -(self._a @ x), prices, low, high, worth)
+        return _Point(x, -x, -(self._a @ x), prices, low, high, worth)
 
 
 def _interior_point(a: np.ndarray, welfare: Welfare) -> tuple[np.ndarray, np.ndarray, bool, int]:
@@ -204,13 +206,14 @@ def _interior_point(a: np.ndarray, welfare: Welfare) -> tuple[np.ndarray, np.nda
     slack, worth = 1.0 - a @ x, welfare.weight / (x + welfare.shift)
     scale = float(np.max(np.abs(worth + welfare.slope)))
     product = 0.1 * scale
-    point = _Point(x, slack, product / slack, product / x, product / (1.0 - x), worth)
+    point = _Point(x, 1.0 - x, slack, product / slack, product / x, product / (1.0 - x), worth)
     for iteration in range(_ITERATIONS):
         try:
             newton, gap = _Newton(a, point, welfare, _LATE * scale), point.gap
         except linalg.LinAlgError:
             return point.x, point.row, False, iteration
-        if gap <= _GAP * scale and newton.residual <= _RESIDUAL * scale:
+        goal = _GAP if iteration < _PATIENCE else _STALLED_GAP
+        if gap <= goal * scale and newton.residual <= _RESIDUAL * scale:
             return point.x, point.row, True, iteration
         way = newton.direction(0.0)
         after = point.moved(point.longest(way), way).gap

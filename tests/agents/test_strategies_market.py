@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cosim.agents.prosumer.bidding.zero_intelligence import honest_orders
+from cosim.agents.prosumer.bidding.truthful import honest_orders
 from cosim.agents.prosumer.cohort import ColumnCohort
 from cosim.experiments.plugins import registries
 from cosim.guard import Guard

@@ -103,10 +103,17 @@ def test_the_contract_is_kept(name, form):
     assert check_strategy(STRATEGIES.load(name + form)) == []
 
 
+@pytest.mark.parametrize("lead", [0, 3])
 @pytest.mark.parametrize("name", NAMES)
-def test_twins_trade_the_same_in_a_run(short_runs, name):
-    """Ten prosumers, two hours: the same trades to the Wh and the cent, the same meters to 1 Wh, and no events."""
-    one, other = (short_runs.play(short_runs.world(8, people__strategy=form)) for form in (name, f"{name}_one"))
+def test_twins_trade_the_same_in_a_run(short_runs, name, lead):
+    """Ten prosumers, two hours: the same trades to the Wh and the cent, the same meters to 1 Wh, and no events.
+
+    Also where the gate closes three intervals ahead, so that several orders wait for their outcome.
+    """
+    one, other = (
+        short_runs.play(short_runs.world(8, people__strategy=form, market__gate_lead_intervals=lead))
+        for form in (name, f"{name}_one")
+    )
     for left, right in zip(one, other, strict=True):
         for column in ("seller", "buyer", "energy_wh"):
             np.testing.assert_array_equal(left["trades"][column], right["trades"][column])
@@ -117,6 +124,7 @@ def test_twins_trade_the_same_in_a_run(short_runs, name):
         for column in ("position_wh", "nominated_wh", "metered_wh"):
             assert np.abs(left["prosumers"][column] - right["prosumers"][column]).max() <= 1
     assert sum(len(left["trades"]["energy_wh"]) for left in one) > 0
+    assert not any(len(side["events"]["cause"]) for side in (*one, *other))
 
 
 @pytest.mark.parametrize("form", ["adaptive", "adaptive_one"])

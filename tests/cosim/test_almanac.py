@@ -65,14 +65,26 @@ def test_what_a_forecaster_is_shown_cannot_be_written_to(nature, horizon):
     assert {event.cause for event in almanac.guard.take()} == {"plugin_raised"}
 
 
+def test_what_is_known_of_the_noise_is_read_only_too(nature, horizon):
+    """Spreads and correlations are kept for the whole run: a forecaster that shrinks them shrinks nobody's."""
+
+    def calm(view):
+        view.spread[:] = 0.0
+        return Persistence().forecast(view)
+
+    almanac = nature(Spy(calm))
+    almanac.outlook(NOW, horizon)
+    assert {event.cause for event in almanac.guard.take()} == {"plugin_raised"}
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda view: None,
-        lambda view: np.zeros((1, 1)),
+        lambda _view: None,
+        lambda _view: np.zeros((1, 1)),
         lambda view: np.full((len(view.history), view.count), np.nan),
         lambda view: np.zeros((len(view.history), view.count), int),
-        lambda view: 1 / 0,
+        lambda _view: 1 / 0,
     ],
 )
 def test_a_forecaster_that_misbehaves_is_replaced_by_persistence(nature, horizon, answer):

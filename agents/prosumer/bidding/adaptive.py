@@ -40,7 +40,8 @@ from dataclasses import replace
 import numpy as np
 
 from cosim.agents.prosumer.bidding.strategy import CohortChance, CohortStrategy, Memory
-from cosim.agents.prosumer.bidding.zero_intelligence import edge, honest_orders
+from cosim.agents.prosumer.bidding.truthful import honest_orders
+from cosim.agents.prosumer.bidding.zero_intelligence import edge
 from cosim.models.market.order import SELL, Orders
 from cosim.views import Outcome, ProsumersView
 

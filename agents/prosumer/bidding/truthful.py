@@ -9,8 +9,11 @@ import numpy as np
 
 from cosim.agents.prosumer.bidding import rules
 from cosim.agents.prosumer.bidding.strategy import CohortChance, CohortStrategy, Memory
-from cosim.models.market.order import BUY, SELL, Orders
+from cosim.models.market.order import BUY, SELL, WH_PER_KWH, Orders
 from cosim.views import ProsumersView
+
+# Rounding may not turn 290 Wh into 289.
+ROUNDING_WH = 1e-6
 
 
 class Truthful(CohortStrategy):
@@ -19,12 +22,17 @@ class Truthful(CohortStrategy):
     name = "truthful"
 
     def bid(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> Orders:  # noqa: ARG002
-        net_kw = view.envelopes.clip(rules.natural(view).net_kw)
-        energy_wh = np.floor(np.abs(view.interval.energy_kwh(net_kw)) * 1000).astype(np.int64)
-        limit = np.where(net_kw > 0, worth_of_surplus(view), worth_of_deficit(view))
-        rows = np.flatnonzero(energy_wh > 0)
-        side = np.where(net_kw > 0, SELL, BUY).astype(np.int8)
-        return Orders(rows, side[rows], energy_wh[rows], limit[rows])
+        return honest_orders(view)
+
+
+def honest_orders(view: ProsumersView) -> Orders:
+    """Return one order for each prosumer that has energy to trade: its natural net energy at its reservation price."""
+    net_kw = view.envelopes.clip(rules.natural(view).net_kw)
+    energy_wh = np.floor(np.abs(view.interval.energy_kwh(net_kw)) * WH_PER_KWH + ROUNDING_WH).astype(np.int64)
+    worth = np.where(net_kw > 0, worth_of_surplus(view), worth_of_deficit(view))
+    rows = np.flatnonzero(energy_wh > 0)
+    side = np.where(net_kw > 0, SELL, BUY).astype(np.int8)
+    return Orders(rows.astype(np.int64), side[rows], energy_wh[rows], worth[rows])
 
 
 def worth_of_surplus(view: ProsumersView) -> np.ndarray:

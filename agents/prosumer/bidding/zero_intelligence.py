@@ -19,14 +19,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from cosim.agents.prosumer.bidding import rules
 from cosim.agents.prosumer.bidding.strategy import CohortChance, CohortStrategy, Memory
-from cosim.agents.prosumer.bidding.truthful import worth_of_deficit, worth_of_surplus
-from cosim.models.market.order import BUY, SELL, WH_PER_KWH, Orders
+from cosim.agents.prosumer.bidding.truthful import honest_orders
+from cosim.models.market.order import SELL, Orders
 from cosim.views import ProsumersView
-
-# Rounding may not turn 290 Wh into 289.
-ROUNDING_WH = 1e-6
 
 
 class ZeroIntelligence(CohortStrategy):
@@ -39,16 +35,6 @@ class ZeroIntelligence(CohortStrategy):
         draw = chance.uniforms(1)[orders.owner, 0]
         worth = orders.limit_eur_per_kwh
         return replace(orders, limit_eur_per_kwh=worth + draw * (edge(view, orders) - worth))
-
-
-def honest_orders(view: ProsumersView) -> Orders:
-    """Return one order for each prosumer that has energy to trade: its natural net energy at its reservation price."""
-    net_kw = view.envelopes.clip(rules.natural(view).net_kw)
-    energy_wh = np.floor(np.abs(view.interval.energy_kwh(net_kw)) * WH_PER_KWH + ROUNDING_WH).astype(np.int64)
-    worth = np.where(net_kw > 0, worth_of_surplus(view), worth_of_deficit(view))
-    rows = np.flatnonzero(energy_wh > 0)
-    side = np.where(net_kw > 0, SELL, BUY).astype(np.int8)
-    return Orders(rows.astype(np.int64), side[rows], energy_wh[rows], worth[rows])
 
 
 def edge(view: ProsumersView, orders: Orders) -> np.ndarray:
