@@ -55,7 +55,7 @@ class Request:
             overrides["people.strategy" if who == "" else f"people.strategies.{who}"] = name
         scenario, folder = Scenario.load(self.scenario, overrides=overrides)
         plugins = allow_plugins(self.plugins, self.plugin_folder)
-        return Build(scenario, folder, self.switches, plugins, source=Path(self.scenario).name)
+        return Build(scenario, folder, self.switches, plugins, source=_file_name(self.scenario))
 
 
 class Run:
@@ -116,6 +116,11 @@ def run(
     )
     execute(request)
     return Run(request.out)
+
+
+def _file_name(scenario: str) -> str:
+    """Return the name of a scenario's file, empty for a bundled one."""
+    return Path(scenario).name if scenario.endswith(".toml") else ""
 
 
 def free_folder(scenario: str) -> Path:

@@ -137,23 +137,24 @@ def _value_faults(data: dict[str, Any]) -> Iterator[Found]:
     slack_vm_pu = data.get("slack_vm_pu", 1.0)
     if not (_is_number(slack_vm_pu) and 0.5 <= slack_vm_pu <= 1.5):
         yield "slack_vm_pu", shown(repr(slack_vm_pu)), "allowed is 0.5 to 1.5"
-    for row in data["buses"]:
-        if not 0 <= row["id"] < LARGEST_BUS:
-            yield "buses id", str(row["id"]), f"allowed are 0 to {LARGEST_BUS - 1}"
-        if max(abs(row["p_kw"]), abs(row["q_kvar"])) > LARGEST_KW:
-            yield (
-                f"bus {row['id']} load",
-                f"{row['p_kw']:g} kW, {row['q_kvar']:g} kvar",
-                f"allowed is up to {LARGEST_KW:g}",
-            )
     for table in ("buses", "branches"):
         for row_id, times in Counter(row["id"] for row in data[table]).items():
             if times > 1:
                 yield f"{table} id", str(row_id), f"appears {times} times; ids must be unique"
     if _rates_kva(data) is None:
         yield "rate_mva", "", f"must be a list of {len(data['branches'])} numbers above 0, one a branch"
+    for row in data["buses"]:
+        yield from _bus_value_faults(row)
     for row in data["branches"]:
         yield from _branch_value_faults(row)
+
+
+def _bus_value_faults(row: dict[str, Any]) -> Iterator[Found]:
+    """Yield values of one bus that no bus has."""
+    if not 0 <= row["id"] < LARGEST_BUS:
+        yield "buses id", str(row["id"]), f"allowed are 0 to {LARGEST_BUS - 1}"
+    if max(abs(row["p_kw"]), abs(row["q_kvar"])) > LARGEST_KW:
+        yield f"bus {row['id']} load", f"{row['p_kw']:g} kW, {row['q_kvar']:g} kvar", f"allowed is up to {LARGEST_KW:g}"
 
 
 def _branch_value_faults(row: dict[str, Any]) -> Iterator[Found]:

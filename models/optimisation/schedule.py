@@ -171,6 +171,10 @@ class Schedule:
     solved: np.ndarray
     reason: tuple[str, ...]
 
+    def take(self, rows: slice) -> "Schedule":
+        """Return the plans of neighbouring prosumers only."""
+        return Schedule(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
 
 class Scheduler(ABC):
     """Plans for many prosumers at once, each on its own; the same problem always has the same answer."""

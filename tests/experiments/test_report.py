@@ -234,9 +234,7 @@ def test_envelopes_hold_the_net_power(page: Page, run: Run) -> None:
     people = run.table("prosumers")
     for choice in choices[1:]:
         own = people[people["id"] == choice["label"].partition(" (")[0]]
-        for column, drawn in zip(
-            ("lower_kw", "upper_kw", "net_kw", "nominated_kw"), choice["y"], strict=True
-        ):
+        for column, drawn in zip(("lower_kw", "upper_kw", "net_kw", "nominated_kw"), choice["y"], strict=True):
             assert drawn == pytest.approx(own[column].to_numpy(), abs=0.0051)
 
 

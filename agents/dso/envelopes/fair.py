@@ -163,7 +163,7 @@ def _settled(rows: SecurityRows, bands: Envelopes, known: Errors, errors: Errors
     least, greatest = rows.rows.extremes(bands.lower_kw, bands.upper_kw)
     beyond = greatest - rows.rows.upper_rhs, rows.rows.lower_rhs - least
     for excess, old, new in zip(beyond, (known[0], -known[1]), (errors[0], -errors[1]), strict=True):
-        before, after = np.maximum(excess + old, -rows.tolerance), np.maximum(excess + new, -rows.tolerance)
+        before, after = np.maximum(excess + old, -2 * rows.tolerance), np.maximum(excess + new, -2 * rows.tolerance)
         if np.any(np.abs(after - before) > rows.tolerance):
             return False
     return True

@@ -1,6 +1,6 @@
 """Envelopes on whole feeders: the tree says what the matrix says, and AC power flow confirms every corner."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -78,10 +78,17 @@ def test_tree_equals_matrix(name, tolerance):
 
 def test_meshed_feeders_have_no_tree():
     """With a tie closed there is no tree, and the office falls back on the matrix."""
-    flow = PowerFlow(load_feeder("ieee33_bw"))
-    assert branch_flow(flow.admittance(np.ones_like(flow.feeder.closed))) is None
-    assert isinstance(make().security, TreeSecurity)
-    assert isinstance(make(name="pandapower:case39", slack_vm_pu=None).security, DenseSecurity)
+    office = make()
+    assert isinstance(office.security, TreeSecurity)
+    feeder = office.flow.feeder
+    meshed = PowerFlow(replace(feeder, closed=np.ones_like(feeder.closed)), slack_vm_pu=1.0)
+    assert branch_flow(meshed.admittance()) is None
+    office = replace(office, flow=meshed)
+    assert isinstance(office.security, DenseSecurity)
+    view = asked(office, 400.0)
+    bands = FairEnvelopes().grant(view, office, FairEnvelopes().start()).envelopes
+    passive = PassiveLoad(view.passive_kw, view.passive_kvar)
+    assert max(map(office.breach, office.at_corners(bands, view.request.reactive_kvar, passive))) == 0.0
 
 
 @pytest.mark.parametrize("policy", POLICIES)

