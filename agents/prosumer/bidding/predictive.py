@@ -124,7 +124,7 @@ class Predictive(CohortStrategy):
 
     def _solve_both(self, view: ProsumersView, problem: ScheduleProblem) -> _Plans:
         """Solve with and without the market in one call: a batch costs little more than a part of it."""
-        count = len(view)
+        count = problem.prosumers
         outside = _at_retail(view, problem)
         both = replace(
             problem.take(np.tile(np.arange(count), 2)),
