@@ -53,6 +53,10 @@ def _failures(summary: Mapping[str, Any]) -> list[str]:
     found = []
     if summary.get("diverged"):
         found.append(f"{_count(summary['diverged'], 'interval')} that the grid could not carry in full")
+    events = summary.get("events", {})
+    faults = sum(events.get(cause, 0) for cause in ("plugin_raised", "plugin_refused"))
+    if faults:
+        found.append(f"{_count(faults, 'plug-in fault')} met by the fallback")
     unserved = summary.get("unserved_kwh") or 0.0
     if unserved > _NOTHING_KWH:
         found.append(f"{unserved:,.1f} kWh not served")

@@ -50,6 +50,17 @@ VALUES = st.one_of(
 )
 
 
+NEAR = [0.0, 0.01, 0.5, 0.9, 1.0, 1.1, 2.0, 3.0, 1000.0, -1.0]
+
+
+def _near(value):
+    """Draw values close to a good one, so that many damaged scenarios still make a world."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return st.sampled_from([0.1, 0.5, 0.95, 1, 1.0, 2]) if value is None else st.just(value)
+    scaled = st.sampled_from(NEAR).map(lambda factor: value * factor)
+    return scaled.map(round) if isinstance(value, int) else scaled
+
+
 @st.composite
 def damaged(draw):
     """Return a good scenario with one to three keys set, added or removed anywhere."""
@@ -65,7 +76,7 @@ def damaged(draw):
         if draw(st.booleans()) and draw(st.booleans()):
             table.pop(key, None)
         else:
-            table[key] = draw(VALUES)
+            table[key] = draw(st.one_of(_near(table.get(key)), VALUES))
         if section in {"", "tariff"} and not _still_has_bands(raw):
             break
     return raw

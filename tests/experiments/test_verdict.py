@@ -92,3 +92,9 @@ def test_grade() -> None:
     assert grade({**QUIET, "unserved_kwh": 3.0}) == "short"
     assert grade({**QUIET, "unserved_kwh": 3.0, "overloaded_branch_intervals": 1}) == "broken"
     assert grade({**QUIET, "diverged": 1}) == "broken"
+
+
+def test_plug_in_faults_are_not_passed_over() -> None:
+    """A strategy that broke its contract is named in the sentence, however well the run went with the fallback."""
+    sentence = verdict({"intervals": 4, "ac_checks": 8, "violation_bus_intervals": 0, "events": {"plugin_raised": 3}})
+    assert "3 plug-in faults met by the fallback" in sentence
