@@ -10,8 +10,8 @@ from cosim.models.errors import Fault
 from cosim.models.grid.admittance import Admittance
 from cosim.models.grid.feeder import Feeder
 
-# No network has a solution beyond a quarter of this drop: at |dV| = V0 / 4 a single load already finds its limit.
-MOST_DROP_PU: Final = 1.0
+# A single load finds its limit at |dV| = V0 / 4: at this drop a tenth of the power is already too much.
+MOST_DROP_PU: Final = 5.0
 MOST_OVERLOAD: Final = 20.0
 
 

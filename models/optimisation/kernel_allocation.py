@@ -1,7 +1,8 @@
 """Sharing room on a radial feeder in one direction: whole rules, compiled.
 
-`share` is the interior-point method of `packing`, `grow` the growing level of `allocation`, with sweeps over
-the tree in place of a matrix. Limits are on the levels and flows that the shares themselves make.
+`share` is a primal-dual interior-point method (Mehrotra 1992, doi 10.1137/0802028), `grow` the growing level of
+`allocation`; both with sweeps over the tree in place of a matrix. Limits are on the levels and flows that the shares
+themselves make.
 """
 
 import numpy as np
@@ -37,11 +38,13 @@ from cosim.models.optimisation.kernel_allocation_tree import (
     hold,
 )
 
+# Gaps as parts of the largest worth: aimed at, and good enough after PATIENCE iterations.
 GAP, STALLED_GAP = 1e-15, 1e-13
 RESIDUAL = 1e-9
 ITERATIONS = 60
 CENTRE = 1e-4
 STEP = 0.99
+# Second-order corrections save a third of the iterations, but can cycle: later ones do without.
 PATIENCE = 30
 
 Shared = tuple[np.ndarray, np.ndarray, np.ndarray, bool, int]

@@ -67,7 +67,7 @@ def test_help_imports_neither_numpy_nor_pandas():
         (["run", "smoke-v1", "--allow-plugin", "not_there"], "neither installed nor found"),
         (["run", "smoke-v1", "--allow-plugin", "../x"], "allowed is the name of a module"),
         (["describe", "smoke-v2"], "did you mean 'smoke-v1'?"),
-        (["describe", "smoke-v1", "--set", "grid.network=ieee34"], "did you mean 'ieee33_mg'?"),
+        (["describe", "smoke-v1", "--set", "grid.network=ieee34"], "did you mean 'ieee69'?"),
         (["powerflow", "nothing"], "known: dist118_zh"),
         (["powerflow", "ieee69", "--slack", "nan"], "--slack is nan; allowed is 0.5 to 1.5 pu"),
         (["powerflow", "ieee69", "--load-scale", "inf"], "--load-scale is inf"),
