@@ -24,7 +24,6 @@ from cosim.models.envelope import Envelopes
 from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.network_file import LineImpedances
-from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Diverged, GridState, Limits
 from cosim.models.optimisation.allocation import AllocationProblem, allocate
 from cosim.models.step import Community, PassiveLoad
@@ -99,30 +98,18 @@ class TimedOffice(GridOffice):
         self, bands: Envelopes, reactive_kvar: np.ndarray, passive: PassiveLoad
     ) -> list[GridState | Diverged]:
         began = time.perf_counter()
-        powers = np.where(self.security.corners.patterns, bands.upper_kw, bands.lower_kw)
-        reactive = np.broadcast_to(reactive_kvar, powers.shape)
-        state = self.batch.solve(
-            self.community.at_buses(powers) + passive.p_kw, self.community.at_buses(reactive) + passive.q_kvar
-        )
-        states = [state.row(place) for place in range(len(powers))]
+        states = super().at_corners(bands, reactive_kvar, passive)
         self.clock.seconds += time.perf_counter() - began
         self.clock.flows += 1
         return states
 
-    @property
-    def batch(self) -> BatchFlow:
-        """The batched flow of the office's grid."""
-        return self.clock.batch
-
 
 def office_of(buses: int) -> TimedOffice:
     """Return the office of a generated feeder."""
-    flow = PowerFlow(feeder(buses))
-    clock = Clock()
-    clock.batch = BatchFlow(flow)
+    flow = BatchFlow(feeder(buses))
     portfolio: Any = Ratings(np.full(buses - 1, 1e3))
     community = Community(portfolio, np.arange(1, buses), buses)
-    return TimedOffice(community, flow, Limits(), clock=clock)
+    return TimedOffice(community, flow, Limits(), clock=Clock())
 
 
 def request(office: GridOffice, interval: int, size: float) -> GrantView:

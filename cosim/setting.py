@@ -7,6 +7,7 @@ import numpy as np
 
 from cosim.models.devices.columns import Exogenous
 from cosim.models.devices.corridors import ExogenousWindow
+from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Limits
 from cosim.models.market.tariff import PriceSeries, Tariff
@@ -54,7 +55,7 @@ class Setting:
     community: Community
     limits: Limits
     truth: PowerFlow
-    twin: PowerFlow
+    twin: BatchFlow
     nature: Nature
     tariff: Tariff
     day_ahead: PriceSeries

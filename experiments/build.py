@@ -28,6 +28,7 @@ from cosim.models.devices.portfolio import Portfolio
 from cosim.models.devices.sessions import EvSessions
 from cosim.models.errors import BadInputError, Fault, did_you_mean
 from cosim.models.faults import Gathered, first_faults
+from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Limits
@@ -207,7 +208,7 @@ class Build:
             community=community,
             limits=Limits(grid.vm_min_pu, grid.vm_max_pu, grid.loading_percent),
             truth=PowerFlow(feeder, slack_vm_pu=grid.slack_vm_pu, engine="referee"),
-            twin=PowerFlow(feeder, slack_vm_pu=grid.slack_vm_pu, engine="cosim"),
+            twin=BatchFlow(feeder, grid.slack_vm_pu),
             nature=nature,
             tariff=_tariff(scenario, day_ahead),
             day_ahead=day_ahead,
@@ -224,7 +225,7 @@ class Build:
         self._check_reach(setting, profiles)
         # Converting the network imports pandapower, which belongs to the start and not to the first interval.
         setting.truth.admittance()
-        setting.twin.admittance()
+        setting.twin.case()
         return setting
 
     def _check_reach(self, setting: Setting, profiles: Profiles) -> None:

@@ -98,7 +98,7 @@ class People(Section):
     strategy: Name = Field("predictive", description="strategy of everybody not named in `strategies`")
     strategies: dict[str, Name] = Field(default_factory=dict, description="strategy by prosumer id")
     shares: dict[str, Share] = Field(
-        default_factory=dict, description="share of prosumers by strategy, drawn by the seed; the rest follows `strategy`"
+        default_factory=dict, description="share of prosumers by strategy, drawn by the seed; the rest has `strategy`"
     )
     load_scale: Factor = Field(1.0, description="factor on demand")
     pv_scale: Factor = Field(1.0, description="factor on photovoltaic ratings")

@@ -15,8 +15,8 @@ from cosim.agents.prosumer.bidding.check import global_chance
 from cosim.agents.prosumer.bidding.situations import homes
 from cosim.guard import said
 from cosim.locking import freeze
+from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.feeder import load_feeder
-from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Limits
 from cosim.models.step import Community, PassiveLoad
 
@@ -109,7 +109,7 @@ def _office() -> GridOffice:
     feeder = load_feeder(FEEDER)
     community = Community(homes(RATING_SCALE), feeder.bus_positions(BUSES), len(feeder.bus_ids))
     freeze(community)
-    return GridOffice(community, PowerFlow(feeder, slack_vm_pu=1.0), Limits())
+    return GridOffice(community, BatchFlow(feeder, 1.0), Limits())
 
 
 def _plans(office: GridOffice) -> Iterator[_Plan]:

@@ -191,6 +191,8 @@ class PandapowerNewton:
             "permc_spec": None,
         }
         own, none = self.admittance, np.zeros(0, dtype=np.int64)
+        if not len(own.pq):
+            return Solution(own.no_load, converged=True, iterations=0, mismatch=0.0)
         ybus, start = self._ybus, own.no_load.copy()
         proposed = self._proposer.solve(injection) if self._proposer else None
         if proposed is not None and proposed.converged:

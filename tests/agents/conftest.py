@@ -8,15 +8,15 @@ import pytest
 from cosim.agents.dso.office import GridOffice
 from cosim.agents.prosumer.bidding.situations import homes
 from cosim.messages import RoomRequest
+from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.feeder import load_feeder
-from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Limits
 from cosim.models.step import Community, PassiveLoad
 from cosim.models.time import Interval
 from cosim.views import GrantView
 
 FEEDER = load_feeder("ieee33_bw")
-FLOW = PowerFlow(FEEDER, slack_vm_pu=1.0)
+FLOW = BatchFlow(FEEDER, 1.0)
 BUSES = np.array([10, 18, 33, 25])
 PASSIVE_KW = np.where(np.isin(np.arange(len(FEEDER.bus_ids)), FEEDER.slack), 0.0, -30.0)
 

@@ -54,7 +54,7 @@ def test_rounding_is_not_physics():
 def security(request, office):
     """Return the rows of a desk: as a tree, which the 33-bus feeder is, and as a matrix, as for any feeder."""
     if request.param == "dense":
-        return DenseSecurity(office.community, office.flow, office.limits, office.inside_pu)
+        return DenseSecurity(office.community, office.flow.flow, office.limits, office.inside_pu)
     return office.security
 
 

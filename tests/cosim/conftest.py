@@ -16,6 +16,7 @@ from cosim.models.devices.generation import Generation
 from cosim.models.devices.heat_pump import HeatPump
 from cosim.models.devices.portfolio import Portfolio
 from cosim.models.devices.sessions import EvWindow
+from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.feeder import load_feeder
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Limits
@@ -27,7 +28,7 @@ from cosim.talk import Ask, Gate, Send
 
 FEEDER = load_feeder("ieee33_bw")
 BUSES = len(FEEDER.bus_ids)
-ENGINES = {engine: PowerFlow(FEEDER, slack_vm_pu=1.0, engine=engine) for engine in ("pandapower", "cosim")}
+TRUTH, TWIN = PowerFlow(FEEDER, slack_vm_pu=1.0, engine="pandapower"), BatchFlow(FEEDER, 1.0)
 
 
 @dataclass
@@ -86,8 +87,8 @@ def tiny(demand_kw=(-2.0, -4.0), available_kw=(8.0, 0.0), connection_kw: float =
         "ids": ("roof", "shop"),
         "community": Community(two_homes(connection_kw), FEEDER.bus_positions(np.array([18, 33])), BUSES),
         "limits": Limits(),
-        "truth": ENGINES["pandapower"],
-        "twin": ENGINES["cosim"],
+        "truth": TRUTH,
+        "twin": TWIN,
         "nature": nature,
         "tariff": tariff,
         "day_ahead": PriceSeries(np.full(100, 0.05), -50 * 3600),

@@ -72,7 +72,7 @@ def damaged(draw):
         )
         if not isinstance(table, dict):
             continue
-        key = draw(st.sampled_from(sorted({*table, *MORE.get(section, [])})) | st.text(max_size=8))
+        key = draw(st.sampled_from(sorted({"name", *table, *MORE.get(section, [])})) | st.text(max_size=8))
         if draw(st.booleans()) and draw(st.booleans()):
             table.pop(key, None)
         else:

@@ -21,8 +21,8 @@ from cosim.locking import freeze, locked
 from cosim.messages import RoomRequest
 from cosim.models.envelope import Envelopes
 from cosim.models.errors import BadInputError
+from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.feeder import load_feeder
-from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Limits
 from cosim.models.step import Community
 from cosim.models.time import Interval
@@ -139,7 +139,7 @@ def _office() -> GridOffice:
     feeder = load_feeder(FEEDER)
     community = Community(homes(RATING_SCALE), feeder.bus_positions(BUSES), len(feeder.bus_ids))
     freeze(community)
-    return GridOffice(community, PowerFlow(feeder, slack_vm_pu=1.0), Limits())
+    return GridOffice(community, BatchFlow(feeder, 1.0), Limits())
 
 
 def _scenes(office: GridOffice) -> Iterator[tuple[str, GrantView]]:

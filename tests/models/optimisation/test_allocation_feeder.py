@@ -10,6 +10,7 @@ from cosim.agents.dso.envelopes.fair import EqualEnvelopes, FairEnvelopes, MaxSu
 from cosim.agents.dso.office import GridOffice
 from cosim.agents.dso.security import DenseSecurity, TreeSecurity
 from cosim.messages import RoomRequest
+from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.branch_flow import branch_flow
 from cosim.models.grid.feeder import load_feeder
 from cosim.models.grid.linear import branch_rows, lindistflow
@@ -29,12 +30,12 @@ class DenseOffice(GridOffice):
 
     @property
     def security(self):
-        return DenseSecurity(self.community, self.flow, self.limits, self.inside_pu)
+        return DenseSecurity(self.community, self.flow.flow, self.limits, self.inside_pu)
 
 
 def make(kind=GridOffice, name="ieee33_bw", slack_vm_pu=1.0, limits=None):
     """Return an office of a feeder with a prosumer at every bus but the slack."""
-    flow = PowerFlow(load_feeder(name), slack_vm_pu=slack_vm_pu)
+    flow = BatchFlow(load_feeder(name), slack_vm_pu)
     buses = len(flow.feeder.bus_ids)
     others = np.setdiff1d(np.arange(buses), flow.feeder.slack)
     portfolio = SimpleNamespace(connection_kw=np.full(len(others), 1e4))
@@ -81,8 +82,8 @@ def test_meshed_feeders_have_no_tree():
     office = make()
     assert isinstance(office.security, TreeSecurity)
     feeder = office.flow.feeder
-    meshed = PowerFlow(replace(feeder, closed=np.ones_like(feeder.closed)), slack_vm_pu=1.0)
-    assert branch_flow(meshed.admittance()) is None
+    meshed = BatchFlow(replace(feeder, closed=np.ones_like(feeder.closed)), 1.0)
+    assert branch_flow(meshed.flow.admittance()) is None
     office = replace(office, flow=meshed)
     assert isinstance(office.security, DenseSecurity)
     view = asked(office, 400.0)
