@@ -20,7 +20,17 @@ def main() -> list[dict[str, Any]]:
     for name, options in RUNS.items():
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "run"
-            command = [sys.executable, "-m", "cosim", "run", "village-v1", "--out", str(out), "--no-baseline", "--quiet"]
+            command = [
+                sys.executable,
+                "-m",
+                "cosim",
+                "run",
+                "village-v1",
+                "--out",
+                str(out),
+                "--no-baseline",
+                "--quiet",
+            ]
             began = time.perf_counter()
             subprocess.run([*command, *options], check=True, capture_output=True)
             seconds = time.perf_counter() - began

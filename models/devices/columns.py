@@ -74,9 +74,7 @@ class SetPoints:
             if column.shape[-1:] != (count,):
                 found.append(f"{field.name} has shape {column.shape}, expected (..., {count})")
             elif np.isnan(column).any():
-                found.append(
-                    f"{field.name} is NaN for prosumer row {int(np.argwhere(np.isnan(column))[0, -1])}"
-                )
+                found.append(f"{field.name} is NaN for prosumer row {int(np.argwhere(np.isnan(column))[0, -1])}")
         return found
 
 
@@ -104,6 +102,4 @@ class Delivery:
 
     def set_points(self) -> SetPoints:
         """Return the set-points that ask for exactly this delivery."""
-        return SetPoints(
-            self.battery_kw, self.shiftable_kw, self.ev_kw, self.heat_pump_kw, self.generation_kw
-        )
+        return SetPoints(self.battery_kw, self.shiftable_kw, self.ev_kw, self.heat_pump_kw, self.generation_kw)

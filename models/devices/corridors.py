@@ -50,9 +50,7 @@ def corridors(
     )
 
 
-def _shiftable(
-    portfolio: Portfolio, state: DeviceState, window: ExogenousWindow, horizon: Horizon
-) -> Corridor:
+def _shiftable(portfolio: Portfolio, state: DeviceState, window: ExogenousWindow, horizon: Horizon) -> Corridor:
     """Bound by what has arrived from above, by what may wait no longer from below."""
     arriving = portfolio.demand.arriving_kw(window.demand_kw.T).T
     arrived = state.backlog_kwh[:, None] + np.cumsum(arriving * _base_hours(horizon), axis=-1)
@@ -60,9 +58,7 @@ def _shiftable(
     return _corridor(must, arrived, portfolio.connection_kw, horizon)
 
 
-def _heat_pump(
-    portfolio: Portfolio, state: DeviceState, window: ExogenousWindow, horizon: Horizon
-) -> Corridor:
+def _heat_pump(portfolio: Portfolio, state: DeviceState, window: ExogenousWindow, horizon: Horizon) -> Corridor:
     """Bound by a dry buffer from below, by a full one from above."""
     drawn = np.cumsum(-window.heat_pump_kw * _base_hours(horizon), axis=-1)
     must = np.maximum(drawn - state.heat_kwh[:, None], 0.0)

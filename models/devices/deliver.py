@@ -68,9 +68,7 @@ def deliver(
     flows = _control(flows, spans, envelopes.lower_kw - net, _AGAINST_IMPORT, sign=1.0)
     # Whatever did not depend on a leading axis still gets it.
     shape = np.broadcast_shapes(net.shape, envelopes.lower_kw.shape)
-    flows = {
-        name: flow if flow.shape == shape else np.broadcast_to(flow, shape) for name, flow in flows.items()
-    }
+    flows = {name: flow if flow.shape == shape else np.broadcast_to(flow, shape) for name, flow in flows.items()}
     return _advance(portfolio, state, exogenous, interval.hours, spans, flows)
 
 

@@ -66,9 +66,7 @@ class Portfolio:
     def spans(self, state: DeviceState, exogenous: Exogenous, hours: float) -> Spans:
         """Return what each device may do in an interval of so many hours."""
         firm = self.demand.firm_kw(exogenous.demand_kw)
-        cars = self.ev.car_span(
-            state.ev_remaining_kwh, exogenous.ev_arrival_kwh, exogenous.ev_hours_left, hours
-        )
+        cars = self.ev.car_span(state.ev_remaining_kwh, exogenous.ev_arrival_kwh, exogenous.ev_hours_left, hours)
         return Spans(
             demand=Span(firm, firm, np.zeros_like(firm)),
             shiftable=self.demand.span(

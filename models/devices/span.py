@@ -17,9 +17,7 @@ class Span(NamedTuple):
     upper_kw: np.ndarray
 
 
-def check_column(
-    name: str, column: np.ndarray, count: int, *, lower: float = 0.0, upper: float = np.inf
-) -> None:
+def check_column(name: str, column: np.ndarray, count: int, *, lower: float = 0.0, upper: float = np.inf) -> None:
     """Raise ValueError unless a column has shape (count,) and lies in [lower, upper]; NaN never does."""
     if column.shape != (count,):
         raise ValueError(f"{name} has shape {column.shape}, expected ({count},)")

@@ -56,9 +56,7 @@ def fit_noise(values: np.ndarray, per_day: int) -> tuple[np.ndarray, np.ndarray]
     """
     days = values.shape[1] // per_day
     if days < 2:
-        raise ValueError(
-            f"noise is fitted to two days or more, got {values.shape[1]} values of {per_day} a day"
-        )
+        raise ValueError(f"noise is fitted to two days or more, got {values.shape[1]} values of {per_day} a day")
     by_day = values[:, : days * per_day].reshape(len(values), days, per_day)
     spread = by_day.std(axis=1, ddof=1)
     spread = np.where(spread > 1e-9, spread, 0.0)

@@ -54,9 +54,7 @@ def books() -> Iterator[tuple[str, Orders]]:
 
 def _book(rows: list[tuple[int, int, int, float]]) -> Orders:
     owner, side, energy, limit = zip(*rows, strict=True)
-    return Orders(
-        np.array(owner, np.int64), np.array(side, np.int8), np.array(energy, np.int64), np.array(limit)
-    )
+    return Orders(np.array(owner, np.int64), np.array(side, np.int8), np.array(energy, np.int64), np.array(limit))
 
 
 def _random_book(chance: np.random.Generator) -> Orders:
@@ -64,9 +62,7 @@ def _random_book(chance: np.random.Generator) -> Orders:
     # Prices in whole cents make ties, where mechanisms go wrong most.
     limit = chance.integers(5, 35, count) / 100
     owner = chance.integers(0, PROSUMERS, count)
-    return Orders(
-        owner, np.where(owner % 2, SELL, BUY).astype(np.int8), chance.integers(1, 3000, count), limit
-    )
+    return Orders(owner, np.where(owner % 2, SELL, BUY).astype(np.int8), chance.integers(1, 3000, count), limit)
 
 
 def _check_book(mechanism: Mechanism, orders: Orders) -> list[str]:
@@ -138,9 +134,7 @@ def _limits_hold(clearing: Clearing, orders: Orders) -> bool:
     worth = clearing.filled_wh / 1000 * orders.limit_eur_per_kwh
     asked, offered = (_per_owner(orders, np.where(orders.side == side, worth, 0)) for side in (SELL, BUY))
     earned, paid = _money(clearing.trades)
-    return bool(
-        np.all(earned >= asked - MONEY_TOLERANCE_EUR) and np.all(paid <= offered + MONEY_TOLERANCE_EUR)
-    )
+    return bool(np.all(earned >= asked - MONEY_TOLERANCE_EUR) and np.all(paid <= offered + MONEY_TOLERANCE_EUR))
 
 
 def _same(one: Clearing, other: Clearing) -> bool:
@@ -186,9 +180,7 @@ def _efficient(clearing: Clearing, orders: Orders) -> bool:
 
 def _greatest_surplus_eur(orders: Orders) -> float:
     """Match best bid with cheapest offer, one pair at a time, as long as both gain."""
-    rows = list(
-        zip(orders.limit_eur_per_kwh.tolist(), orders.energy_wh.tolist(), orders.side.tolist(), strict=True)
-    )
+    rows = list(zip(orders.limit_eur_per_kwh.tolist(), orders.energy_wh.tolist(), orders.side.tolist(), strict=True))
     offers = sorted(([limit, energy] for limit, energy, side in rows if side == SELL), reverse=True)
     bids = sorted([limit, energy] for limit, energy, side in rows if side == BUY)
     surplus = 0.0

@@ -113,9 +113,7 @@ def void(trades: Trades, sold_limit_wh: np.ndarray, bought_limit_wh: np.ndarray)
     return Trades(trades.seller, trades.buyer, kept_wh, trades.price_eur_per_kwh)
 
 
-def _share(
-    energy_wh: np.ndarray, owner: np.ndarray, total_wh: np.ndarray, limit_wh: np.ndarray
-) -> np.ndarray:
+def _share(energy_wh: np.ndarray, owner: np.ndarray, total_wh: np.ndarray, limit_wh: np.ndarray) -> np.ndarray:
     """Cut each energy by its owner's limit / total, in integers, so that the sums obey the limit."""
     allowed_wh = np.clip(limit_wh, 0, total_wh)
     return np.asarray(energy_wh * allowed_wh[owner] // np.maximum(total_wh[owner], 1))

@@ -29,9 +29,7 @@ class Order:
         if self.side not in {"sell", "buy"}:
             raise ValueError(f"side is {self.side!r}; allowed are 'sell' and 'buy'")
         if not 0 <= self.energy_kwh <= MAX_ENERGY_WH / WH_PER_KWH:
-            raise ValueError(
-                f"energy_kwh is {self.energy_kwh}; allowed is 0 to {MAX_ENERGY_WH // WH_PER_KWH}"
-            )
+            raise ValueError(f"energy_kwh is {self.energy_kwh}; allowed is 0 to {MAX_ENERGY_WH // WH_PER_KWH}")
         if not math.isfinite(self.limit_eur_per_kwh):
             raise ValueError(f"limit_eur_per_kwh is {self.limit_eur_per_kwh}; allowed is a finite price")
 
@@ -129,11 +127,7 @@ def _value_faults(orders: Orders, count: int) -> list[str]:
         f"energy_wh above {MAX_ENERGY_WH}": orders.energy_wh > MAX_ENERGY_WH,
         "limit_eur_per_kwh is not finite": ~np.isfinite(orders.limit_eur_per_kwh),
     }
-    wrong = [
-        f"{what} in {mask.sum()} orders, first at {mask.argmax()}"
-        for what, mask in checks.items()
-        if mask.any()
-    ]
+    wrong = [f"{what} in {mask.sum()} orders, first at {mask.argmax()}" for what, mask in checks.items() if mask.any()]
     if wrong or not len(orders):
         return wrong
     total_wh = np.bincount(orders.owner, weights=orders.energy_wh)

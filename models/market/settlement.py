@@ -190,14 +190,10 @@ def _prices(count: int, prices: SettlementPrices) -> tuple[np.ndarray, np.ndarra
     return take, give
 
 
-def _ledger(
-    kind: np.ndarray, payer: np.ndarray, payee: np.ndarray, energy_wh: np.ndarray, price: np.ndarray
-) -> Ledger:
+def _ledger(kind: np.ndarray, payer: np.ndarray, payee: np.ndarray, energy_wh: np.ndarray, price: np.ndarray) -> Ledger:
     money = np.rint(energy_wh * price * MONEY_PER_EUR_WH)
     # Also false for NaN; beyond this float64 no longer counts single units.
     if not (np.abs(money) < EXACT_LIMIT).all():
         raise SimulationError("a settlement price or amount is not a number, or beyond all bounds")
     rows = energy_wh > 0
-    return Ledger(
-        kind[rows], payer[rows], payee[rows], energy_wh[rows], price[rows], money[rows].astype(np.int64)
-    )
+    return Ledger(kind[rows], payer[rows], payee[rows], energy_wh[rows], price[rows], money[rows].astype(np.int64))

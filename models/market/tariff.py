@@ -125,9 +125,7 @@ class TimeOfUse(Tariff):
         prices = np.array([band.energy_eur_per_kwh for band in self.bands])
         # Before the first start the row is -1: the band that began yesterday, the last.
         return np.asarray(
-            prices[
-                np.searchsorted(starts_s, clock_seconds(times_s, self.run_start, self.zone), side="right") - 1
-            ]
+            prices[np.searchsorted(starts_s, clock_seconds(times_s, self.run_start, self.zone), side="right") - 1]
         )
 
     def faults(self) -> list[Fault]:
@@ -150,9 +148,7 @@ class PriceSeries:
             raise BadInputError.one("price series", "step_s", self.step_s, "allowed is a length > 0")
         bad = np.flatnonzero(~np.isfinite(self.values_eur_per_kwh))
         if bad.size:
-            raise BadInputError.one(
-                "price series", f"row {bad[0]}", "not finite", f"{bad.size} such prices in all"
-            )
+            raise BadInputError.one("price series", f"row {bad[0]}", "not finite", f"{bad.size} such prices in all")
 
     def at(self, times_s: np.ndarray) -> np.ndarray:
         """Return the prices at seconds from the run's start (m,); BadInputError outside the series."""
@@ -160,9 +156,7 @@ class PriceSeries:
         if rows.size and (rows.min() < 0 or rows.max() >= len(self.values_eur_per_kwh)):
             end_s = self.first_s + len(self.values_eur_per_kwh) * self.step_s
             asked = f"{np.min(times_s)} to {np.max(times_s)} s"
-            raise BadInputError.one(
-                "price series", "time", asked, f"prices reach from {self.first_s} to {end_s} s"
-            )
+            raise BadInputError.one("price series", "time", asked, f"prices reach from {self.first_s} to {end_s} s")
         return np.asarray(self.values_eur_per_kwh[rows])
 
 
@@ -211,9 +205,7 @@ class Dynamic(Tariff):
     def faults(self) -> list[Fault]:
         if np.isfinite(self.markup_eur_per_kwh):
             return []
-        return [
-            Fault("tariff", "markup_eur_per_kwh", str(self.markup_eur_per_kwh), "allowed is a finite price")
-        ]
+        return [Fault("tariff", "markup_eur_per_kwh", str(self.markup_eur_per_kwh), "allowed is a finite price")]
 
 
 def _seconds(start: time) -> int:
@@ -237,9 +229,7 @@ def _band_faults(bands: tuple[Band, ...]) -> list[Fault]:
     if any(start % QUARTER_HOUR_S for start in starts_s):
         found.append(Fault("tariff", "bands", "", "bands start on quarter-hours"))
     if any(later <= earlier for earlier, later in pairwise(starts_s)):
-        found.append(
-            Fault("tariff", "bands", "", "bands stand in the order of their starts, each start once")
-        )
+        found.append(Fault("tariff", "bands", "", "bands stand in the order of their starts, each start once"))
     return found
 
 

@@ -161,9 +161,7 @@ def test_other_intervals_average_or_repeat():
     hour = load_profiles(begin, columns=["PV1"], interval_s=3600)
     fine = load_profiles(begin, columns=["PV1"], interval_s=300)
     assert hour.values[0, hour.first] == pytest.approx(quarter[0, first : first + 4].mean())
-    assert fine.values[0, fine.first : fine.first + 6] == pytest.approx(
-        np.repeat(quarter[0, first : first + 2], 3)
-    )
+    assert fine.values[0, fine.first : fine.first + 6] == pytest.approx(np.repeat(quarter[0, first : first + 2], 3))
     with pytest.raises(BadInputError, match="interval_s is 700"):
         load_profiles(begin, columns=["PV1"], interval_s=700)
 

@@ -33,15 +33,11 @@ def draw(seed, draw_portfolio):
     def normals(purpose, day, shape):
         return np.random.default_rng([seed, len(purpose), day + 9]).standard_normal(shape)
 
-    plan = EvSessions(
-        portfolio.ev, normals, datetime(2016, 6, 19, 22, tzinfo=UTC), ZoneInfo("Europe/Amsterdam"), 900
-    )
+    plan = EvSessions(portfolio.ev, normals, datetime(2016, 6, 19, 22, tzinfo=UTC), ZoneInfo("Europe/Amsterdam"), 900)
     demand = -rng.uniform(0.0, 12.0, (4, 20 + STEPS))
     bound = portfolio.demand.backlog_bound_kwh(demand, 0.25)
     start = portfolio.initial_state()
-    state = DeviceState(
-        start.soc_kwh, rng.random(4) * bound[:, 19], start.heat_kwh, plan.initial_remaining_kwh(FIRST)
-    )
+    state = DeviceState(start.soc_kwh, rng.random(4) * bound[:, 19], start.heat_kwh, plan.initial_remaining_kwh(FIRST))
     heat = -rng.uniform(0.0, 1.0, (4, STEPS)) * portfolio.heat_pump.power_kw[:, None]
     window = ExogenousWindow(demand[:, 20:], bound[:, 20:], heat, plan.window(FIRST, STEPS))
     return portfolio, state, window, plan
@@ -76,8 +72,7 @@ def test_following_an_edge_is_always_feasible(draw_portfolio, seed, edge):
     horizon = Horizon.receding(Interval(FIRST, 900 * FIRST, 900), fine=STEPS, steps=STEPS)
     bands = corridors(portfolio, state, window, horizon)
     wishes = {
-        name: np.diff(getattr(getattr(bands, name), edge), prepend=0.0)
-        for name in ("ev", "shiftable", "heat_pump")
+        name: np.diff(getattr(getattr(bands, name), edge), prepend=0.0) for name in ("ev", "shiftable", "heat_pump")
     }
     for name, taken in follow(portfolio, state, window, plan, wishes).items():
         np.testing.assert_allclose(taken, wishes[name], rtol=0, atol=1e-8, err_msg=name)

@@ -47,17 +47,13 @@ def test_net_stays_inside_the_envelope_whenever_devices_and_load_shedding_allow(
 
 @settings(max_examples=100, deadline=None)
 @given(SEEDS)
-def test_nobody_goes_without_when_the_envelope_holds_a_point_of_the_limits(
-    draw_portfolio, draw_columns, seed
-):
+def test_nobody_goes_without_when_the_envelope_holds_a_point_of_the_limits(draw_portfolio, draw_columns, seed):
     """An envelope that reaches the lowest need leaves no demand, car or heat unserved."""
     portfolio, state, setpoints, exogenous, envelopes = draw(seed, draw_portfolio, draw_columns)
     reach = limits(portfolio, state, exogenous, QUARTER)
     assert np.all(reach.lower_kw <= reach.firm_kw)
     assert np.all(reach.firm_kw <= reach.upper_kw)
-    wide = Envelopes(
-        np.minimum(envelopes.lower_kw, reach.upper_kw), np.maximum(envelopes.upper_kw, reach.firm_kw)
-    )
+    wide = Envelopes(np.minimum(envelopes.lower_kw, reach.upper_kw), np.maximum(envelopes.upper_kw, reach.firm_kw))
     _, delivery = deliver(portfolio, state, setpoints, exogenous, QUARTER, wide)
     for column in (delivery.unserved_kw, delivery.ev_unmet_kwh, delivery.heat_unmet_kwh):
         np.testing.assert_allclose(column, 0.0, atol=1e-9)
@@ -179,9 +175,7 @@ def test_firm_load_is_the_last_to_go():
         _, delivery = deliver(
             portfolio, state, wish, exogenous, QUARTER, Envelopes(np.array([limit]), np.array([50.0]))
         )
-        found = [
-            float(getattr(delivery, f"{name}_kw")[0]) for name in ("battery", "ev", "heat_pump", "demand")
-        ]
+        found = [float(getattr(delivery, f"{name}_kw")[0]) for name in ("battery", "ev", "heat_pump", "demand")]
         assert found == pytest.approx([battery, ev, heat_pump, demand]), limit
         assert float(delivery.unserved_kw[0]) == pytest.approx(4.0 + demand)
 
@@ -189,9 +183,7 @@ def test_firm_load_is_the_last_to_go():
 def test_export_fills_the_battery_before_it_curtails():
     """A tight export limit charges the battery to its power limit, then holds generation back."""
     portfolio, state, exogenous, wish = _plain_household(available_kw=30.0)
-    _, delivery = deliver(
-        portfolio, state, wish, exogenous, QUARTER, Envelopes(np.array([-50.0]), np.array([5.0]))
-    )
+    _, delivery = deliver(portfolio, state, wish, exogenous, QUARTER, Envelopes(np.array([-50.0]), np.array([5.0])))
     assert delivery.battery_kw == pytest.approx([-2.0])
     assert delivery.curtailed_kw == pytest.approx([30.0 - 2.0 - 14.4 - 5.0])
     assert delivery.net_kw == pytest.approx([5.0])

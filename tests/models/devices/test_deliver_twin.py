@@ -91,9 +91,7 @@ def test_columns_agree_with_one_household_at_a_time(draw_portfolio, draw_columns
     interval = Interval(0, 0, duration_s)
     after, delivery = deliver(portfolio, state, setpoints, exogenous, interval, Envelopes(lower, upper))
     for row in range(3):
-        columns = [
-            {f.name: getattr(c, f.name)[row] for f in fields(c)} for c in (state, setpoints, exogenous)
-        ]
+        columns = [{f.name: getattr(c, f.name)[row] for f in fields(c)} for c in (state, setpoints, exogenous)]
         expected = household(portfolio, row, *columns, interval.hours, lower[row], upper[row])
         for name, value in expected.items():
             source = after if name in DEVICE_STATE else delivery

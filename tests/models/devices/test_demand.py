@@ -55,9 +55,7 @@ def test_the_bound_is_what_arrived_within_the_delay():
 def test_demand_that_is_cut_off_is_given_up_when_its_delay_runs_out():
     """What exceeds the bound after the interval is reported, not carried."""
     demand = Demand(np.array([0.5]), 1)
-    backlog, given_up = demand.backlog_after(
-        np.array([3.0]), np.array([2.0]), np.array([0.5]), np.zeros(1), 0.25
-    )
+    backlog, given_up = demand.backlog_after(np.array([3.0]), np.array([2.0]), np.array([0.5]), np.zeros(1), 0.25)
     assert (backlog, given_up) == (pytest.approx([0.5]), pytest.approx([3.0]))
 
 

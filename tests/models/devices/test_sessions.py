@@ -69,9 +69,7 @@ def test_the_local_clock_rules_when_clocks_change():
     assert plan.noon(1) - plan.noon(0) == 92
     spring, ordinary = plan.day(0), plan.day(1)
     present = np.arange(40) < plan.fleet.cars[:, None]
-    leave_h = (
-        spring.departure[present].mean() * 0.25 + 1.0
-    ) % 24.0  # the run starts at 0:00 UTC+1; now UTC+2
+    leave_h = (spring.departure[present].mean() * 0.25 + 1.0) % 24.0  # the run starts at 0:00 UTC+1; now UTC+2
     assert leave_h == pytest.approx(7.5, abs=0.3)
     assert ordinary.departure[present].mean() - plan.noon(2) == pytest.approx(-18, abs=1.5)
 

@@ -175,9 +175,7 @@ def test_bad_ratings(tmp_path: Path, rates: object) -> None:
 
 def test_pandapower_names_with_and_without_create() -> None:
     """Both spellings find the same network; its own base state is kept."""
-    short, long = (
-        load_feeder(f"pandapower:{name}").bus_ids for name in ("kerber_dorfnetz", "create_kerber_dorfnetz")
-    )
+    short, long = (load_feeder(f"pandapower:{name}").bus_ids for name in ("kerber_dorfnetz", "create_kerber_dorfnetz"))
     np.testing.assert_array_equal(short, long)
     lv = load_feeder("pandapower:cigre_network_lv")
     np.testing.assert_array_equal(lv.bus_ids, load_feeder("pandapower:create_cigre_network_lv").bus_ids)

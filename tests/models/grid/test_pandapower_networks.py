@@ -84,9 +84,7 @@ def assert_same(feeder: Feeder, result: object, net: Any) -> None:
 def pandapower_loss_kw(net: Any) -> float:
     """Everything pandapower reports as lost: branches, shunts, and switches that have an impedance."""
     branches = sum(net[f"res_{table}"].pl_mw.sum() for table in ("line", "trafo", "trafo3w", "impedance"))
-    ends = (
-        net.res_switch[["p_from_mw", "p_to_mw"]].sum(axis=1).sum() if "p_from_mw" in net.res_switch else 0.0
-    )
+    ends = net.res_switch[["p_from_mw", "p_to_mw"]].sum(axis=1).sum() if "p_from_mw" in net.res_switch else 0.0
     return 1e3 * float(branches + net.res_shunt.p_mw.sum() + ends)
 
 
@@ -107,9 +105,7 @@ def test_everything_a_network_may_hold(scale: float) -> None:
     net = scaled(feeder, scale)
     assert_same(feeder, result, net)
     legs = [place for place, kind in enumerate(feeder.branch_kind) if kind == "trafo3w"]
-    assert [feeder.branch_ids[place] for place in legs] == [
-        f"trafo3w 0 {side}" for side in ("hv", "mv", "lv")
-    ]
+    assert [feeder.branch_ids[place] for place in legs] == [f"trafo3w 0 {side}" for side in ("hv", "mv", "lv")]
     assert result.branch_p_kw[legs[0]] == pytest.approx(1e3 * net.res_trafo3w.p_hv_mw[0], abs=1e-6)
     highest = result.branch_loading_percent[legs].max()
     assert highest == pytest.approx(net.res_trafo3w.loading_percent[0], abs=1e-6)
@@ -141,11 +137,7 @@ def switched(feeder: Feeder, opened: list[int], closed: list[int]) -> tuple[np.n
 @pytest.mark.parametrize("name", ["create_cigre_network_mv", "mv_oberrhein", "everything"])
 def test_switching_is_pandapowers(name: str) -> None:
     """Opening and closing lines gives what pandapower gives with its switches set, and back again."""
-    own = (
-        from_pandapower(everything(), name=name)
-        if name == "everything"
-        else load_feeder(f"pandapower:{name}")
-    )
+    own = from_pandapower(everything(), name=name) if name == "everything" else load_feeder(f"pandapower:{name}")
     lines = [text for text in own.branch_ids if text.startswith("line")]
     # A line to a bus out of service cannot be closed.
     live = [own.network.bus.in_service[own.network.line[end]].to_numpy() for end in ("from_bus", "to_bus")]

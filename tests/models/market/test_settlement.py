@@ -125,9 +125,7 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("case", "rows", "nominated", "metered", "expected"), RULES, ids=[rule[0] for rule in RULES]
-)
+@pytest.mark.parametrize(("case", "rows", "nominated", "metered", "expected"), RULES, ids=[rule[0] for rule in RULES])
 def test_rules_of_a_prosumer(case, rows, nominated, metered, expected):
     """Each rule of the settlement by itself, with rows worked by hand (energy taken is negative)."""
     accounts = Accounts(2)
@@ -207,12 +205,7 @@ def test_a_surplus_feeder_sells_upstream():
 def test_imbalance_is_never_the_better_deal(energy, spread):
     """Short costs at least the energy price, long earns at most feed-in, whatever the signs of prices."""
     prices = replace(PRICES, energy_eur_per_kwh=energy, sell_eur_per_kwh=energy - spread)
-    assert (
-        prices.long_eur_per_kwh
-        <= prices.sell_eur_per_kwh
-        <= prices.energy_eur_per_kwh
-        <= prices.short_eur_per_kwh
-    )
+    assert prices.long_eur_per_kwh <= prices.sell_eur_per_kwh <= prices.energy_eur_per_kwh <= prices.short_eur_per_kwh
     if energy - spread >= 0:
         assert prices.short_eur_per_kwh == pytest.approx(1.3 * energy)
         assert prices.long_eur_per_kwh == pytest.approx(0.7 * (energy - spread))
@@ -328,9 +321,7 @@ def told_prices(interval: dict) -> dict[str, Decimal]:
 
 def random_interval(chance: np.random.Generator) -> tuple[dict, list[dict], list[dict]]:
     """One interval for us (columns) and the same for the biller (rows)."""
-    energy, sell, day_ahead = (
-        float(value) / 1000 for value in chance.integers([-50, -80, -90], [400, 120, 250])
-    )
+    energy, sell, day_ahead = (float(value) / 1000 for value in chance.integers([-50, -80, -90], [400, 120, 250]))
     nominated = chance.integers(-2500, 2500, 4)
     metered = nominated + chance.integers(-300, 300, 4)
     passive_wh = int(chance.integers(-9000, 500))
@@ -348,8 +339,7 @@ def random_interval(chance: np.random.Generator) -> tuple[dict, list[dict], list
         "prices": SettlementPrices(energy, sell, energy, sell, 0.07, 0.002, day_ahead),
     }
     meters = [
-        {"name": f"p{row}", "nominated_wh": int(nominated[row]), "metered_wh": int(metered[row])}
-        for row in range(4)
+        {"name": f"p{row}", "nominated_wh": int(nominated[row]), "metered_wh": int(metered[row])} for row in range(4)
     ]
     meters.append({"name": "passive", "nominated_wh": passive_wh, "metered_wh": passive_wh})
     trades = [
@@ -376,9 +366,7 @@ def test_void_obeys_limits_and_increases_nobody(interval, data):
     assert np.all(kept.bought_wh(n) <= np.maximum(bought_limit, 0))
     assert int(kept.position_wh(n).sum()) == 0
     assert np.all((kept.energy_wh >= 0) & (kept.energy_wh <= trades.energy_wh))
-    fine = (trades.sold_wh(n) <= sold_limit)[trades.seller] & (trades.bought_wh(n) <= bought_limit)[
-        trades.buyer
-    ]
+    fine = (trades.sold_wh(n) <= sold_limit)[trades.seller] & (trades.bought_wh(n) <= bought_limit)[trades.buyer]
     assert kept.energy_wh[fine].tolist() == trades.energy_wh[fine].tolist()
     assert kept.price_eur_per_kwh is trades.price_eur_per_kwh
     assert void(kept, sold_limit, bought_limit).energy_wh.tolist() == kept.energy_wh.tolist()

@@ -37,9 +37,7 @@ def time_of_use(start: datetime, **changes) -> TimeOfUse:
 def twin(moment: datetime) -> float:
     """Price at one moment, by comparing wall-clock times one at a time."""
     local = moment.astimezone(ZoneInfo("Europe/Berlin")).time()
-    return (
-        [band.energy_eur_per_kwh for band in BANDS if band.start <= local] or [BANDS[-1].energy_eur_per_kwh]
-    )[-1]
+    return ([band.energy_eur_per_kwh for band in BANDS if band.start <= local] or [BANDS[-1].energy_eur_per_kwh])[-1]
 
 
 @pytest.mark.parametrize(

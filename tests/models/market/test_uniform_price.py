@@ -130,8 +130,7 @@ def test_trades_add_up_and_respect_limits(orders):
     else:
         assert np.all(trades.price_eur_per_kwh == price)
         assert np.all(
-            (orders.limit_eur_per_kwh - price)[clearing.filled_wh > 0] * orders.side[clearing.filled_wh > 0]
-            <= 0
+            (orders.limit_eur_per_kwh - price)[clearing.filled_wh > 0] * orders.side[clearing.filled_wh > 0] <= 0
         )
         better = (orders.limit_eur_per_kwh - price) * orders.side < 0
         assert np.all(clearing.filled_wh[better] == orders.energy_wh[better])
