@@ -1,7 +1,7 @@
 """Planning: the batched interior point against osqp, PIQP, Clarabel and cvxpy, on the same problems in one run.
 
-One thread; 34 random households, 24 steps (4 x 15 min, then hourly). Each peer has its data prepared and is timed on the
-solve alone, so it is to be compared with `kernel`; `whole call` includes packing and reading back. cvxpy is timed as it
+One thread; 34 random households, 24 steps (4 x 15 min, then hourly). Each peer has its data prepared and is timed on
+the solve alone, to be compared with `kernel`; `whole call` includes packing and reading back. cvxpy is timed as it
 is used: built anew for every household, and as a parametrised (DPP) problem that is solved again.
 """
 

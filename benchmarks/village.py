@@ -1,6 +1,6 @@
 """Whole runs: village-v1 as the command line runs it, and the same week with a rule instead of a plan.
 
-Each run is a process of its own without the baseline beside it; the report is written. Kernels are warm after the first.
+Each run is a process of its own, without the baseline beside it and with the report. Kernels must be warm.
 """
 
 import json

@@ -99,7 +99,7 @@ def test_energy_balances(seed: int, scale: float) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_both_engines_agree(seed: int) -> None:
-    """The fast Newton and pandapower's own agree to 1e-10 pu at any injections; rounding may cost one of them a step."""
+    """The fast Newton and pandapower's own agree to 1e-10 pu at any injections; rounding may cost one a step."""
     rng = np.random.default_rng(seed)
     p_kw, q_kvar = rng.uniform(-200.0, 200.0, 33), rng.uniform(-100.0, 100.0, 33)
     fast, slow = solved(IEEE33, p_kw, q_kvar), solved(PANDAPOWER33, p_kw, q_kvar)
