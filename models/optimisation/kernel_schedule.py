@@ -153,6 +153,8 @@ def solve(table: np.ndarray, traits: np.ndarray, hours: np.ndarray) -> tuple[np.
     out = np.zeros((MOVES, *table.shape[1:]))
     status: np.ndarray = np.full(table.shape[1], STALLED)
     present = _present(table)
+    # A copy can be written to whatever the caller's can: a read-only column would be another type to compile for.
+    hours = np.array(hours)
     if config.DISABLE_JIT:
         with np.errstate(all="ignore"):
             _solve(table, traits, hours, *_groups(present, PYTHON_LANES), out, status)
