@@ -71,6 +71,7 @@ class Moves:
 
 def prepare(problem: ScheduleProblem) -> Program:
     """Return the convex program of a problem, made feasible: what cannot be met is taken out and counted."""
+    problem.check()
     corridors, unmet = _kept(problem)
     fair = np.maximum(problem.buy_eur_per_kwh, problem.sell_eur_per_kwh)
     ev, shiftable, heat_pump = corridors

@@ -89,7 +89,8 @@ class ScheduleProblem:
     target_kw: np.ndarray | None = None
     target_weight: np.ndarray | None = None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raise ValueError for a wrong shape or a number that is not finite; a scheduler asks before it solves."""
         n, steps = self.fixed_kw.shape
         if self.hours.shape != (steps,) or not np.all(self.hours > 0.0):
             raise ValueError(f"hours has shape {self.hours.shape} and must hold {steps} positive lengths")

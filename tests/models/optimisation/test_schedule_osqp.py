@@ -282,8 +282,8 @@ def test_failure_is_reported_with_a_plan_that_keeps_the_devices(monkeypatch):
 def test_bad_columns_are_refused():
     """Wrong shapes and numbers that are not finite are refused by name."""
     with pytest.raises(ValueError, match="available_kw has shape"):
-        bare(available_kw=np.zeros((3, 5)))
+        bare(available_kw=np.zeros((3, 5))).check()
     with pytest.raises(ValueError, match="buy_eur_per_kwh holds"):
-        bare(buy_eur_per_kwh=np.full((3, 4), np.nan))
+        bare(buy_eur_per_kwh=np.full((3, 4), np.nan)).check()
     with pytest.raises(ValueError, match="target"):
-        bare(target_kw=np.zeros((3, 4)))
+        bare(target_kw=np.zeros((3, 4))).check()
