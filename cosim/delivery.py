@@ -137,7 +137,13 @@ def tables(
             "price_eur_per_kwh": held.trades.price_eur_per_kwh,
         },
         "ledger": {name: getattr(ledger, name) for name in ledger.__dataclass_fields__},
-        "buses": {"bus": np.arange(setting.community.buses), "vm_pu": grid.vm_pu, "va_rad": grid.va_rad},
+        "buses": {
+            "bus": np.arange(setting.community.buses),
+            "p_kw": setting.community.at_buses(result.delivery.net_kw) + passive.p_kw,
+            "q_kvar": setting.community.at_buses(result.delivery.q_kvar) + passive.q_kvar,
+            "vm_pu": grid.vm_pu,
+            "va_rad": grid.va_rad,
+        },
         "branches": {
             "branch": np.arange(len(grid.branch_p_kw)),
             "p_kw": grid.branch_p_kw,

@@ -14,10 +14,11 @@ import hashlib
 import json
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from cosim.encoding import decode, encode
 from cosim.models.errors import StorageError
@@ -38,10 +39,11 @@ CREATE TABLE IF NOT EXISTS parts (name TEXT NOT NULL, day INTEGER NOT NULL, file
 class Journal:
     """The storage of one run; opened by one writer, read by anybody."""
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, folder: Path, connection: sqlite3.Connection, lock: IO[str] | None = None) -> None:
         # Absolute, so that a plug-in that changes the working directory does not move the run.
         self.folder = folder.absolute()
         self._db = connection
+        self._lock = lock
 
     @classmethod
     def create(cls, folder: Path, manifest: dict[str, Any]) -> "Journal":
@@ -55,15 +57,16 @@ class Journal:
         with _storing(folder):
             (folder / "tables").mkdir(parents=True, exist_ok=True)
             write_json(folder / "manifest.json", {"format": FORMAT, **manifest})
-        return cls(folder, _connect(folder))
+        return cls(folder, _connect(folder), _writer_lock(folder))
 
     @classmethod
-    def open(cls, folder: Path) -> "Journal":
-        """Open the journal of a run that has begun."""
+    def open(cls, folder: Path, *, writing: bool = False) -> "Journal":
+        """Open the journal of a run that has begun; one process at a time may open it for `writing`."""
         # A run killed while it was beginning has a manifest and no journal yet: it goes on from its start.
         if not any((folder / name).exists() for name in ("journal.sqlite", "manifest.json")):
             raise StorageError(f"{folder} holds no run: journal.sqlite is missing")
-        return cls(folder, _connect(folder))
+        lock = _writer_lock(folder) if writing else None
+        return cls(folder, _connect(folder), lock)
 
     def commit(self, tick: int, state: dict[str, Any], results: dict[str, dict[str, Any]], interval: int) -> None:
         """Write the state after a tick and the result tables of the interval it settled, all or nothing."""
@@ -134,6 +137,8 @@ class Journal:
     def close(self) -> None:
         """Close the file; safe to call twice."""
         self._db.close()
+        if self._lock:
+            self._lock.close()
 
 
 @contextmanager
@@ -152,6 +157,30 @@ def _connect(folder: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.executescript(_SCHEMA)
     return connection
+
+
+def _writer_lock(folder: Path) -> IO[str] | None:
+    """Return the open file whose lock says that this process writes the run; StorageError names one that has it.
+
+    The lock goes with the process, however it ends. Systems without such locks get None.
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    with _storing(folder):
+        file = (folder / "writer.pid").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        file.close()
+        raise StorageError(f"{folder} is being written by process {holder}") from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from cosim.experiments.run import Request
+from cosim.experiments.run import Observer, Request
 from cosim.models.errors import SimulationError
+from cosim.world import World
 
 COMPARED = (
     "prosumer_cost_eur",
     "dso_cost_eur",
+    "accounts_eur",
+    "stored_at_end_kwh",
     "violation_bus_intervals",
     "overloaded_branch_intervals",
     "diverged",
@@ -70,3 +73,27 @@ class Baseline:
         """End it early."""
         self.process.terminate()
         self.process.communicate()
+
+
+class Beside:
+    """Starts the baseline of a request, if it is wanted, once the run's own folder exists."""
+
+    def __init__(self, request: Request, *, wanted: bool) -> None:
+        self.baseline: Baseline | None = None
+        self._request = request
+        self._wanted = wanted
+
+    def observing(self, observe: Observer) -> Observer:
+        """Return an observer of ticks that starts the baseline at the first and then does what the given one does."""
+
+        def watch(world: World, now: int) -> None:
+            if self._wanted and self.baseline is None:
+                self.baseline = Baseline.beside(self._request)
+            observe(world, now)
+
+        return watch
+
+    def stop(self) -> None:
+        """End the baseline early, if there is one."""
+        if self.baseline:
+            self.baseline.stop()

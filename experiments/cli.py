@@ -75,7 +75,7 @@ def run(
 ) -> None:
     """Run a scenario and print its verdict."""
     with _exit_codes():
-        from cosim.experiments.baseline import Baseline
+        from cosim.experiments.baseline import Beside
         from cosim.experiments.build import Switches
         from cosim.experiments.progress import progress
         from cosim.experiments.run import Request, execute, free_folder
@@ -92,18 +92,17 @@ def run(
         )
         request.build()
         _say_plugins(request.plugins)
-        baseline = None if no_baseline or no_market else Baseline.beside(request)
+        beside = Beside(request, wanted=not no_baseline and not no_market)
         try:
             with progress(quiet=quiet or json_) as observe:
-                finished = execute(request, observe)
+                finished = execute(request, beside.observing(observe))
         except BaseException:
-            if baseline:
-                baseline.stop()
+            beside.stop()
             raise
         _finish(
             request.out,
             finished=finished,
-            baseline=baseline,
+            baseline=beside.baseline,
             report=not no_report,
             as_json=json_,
             quiet=quiet,

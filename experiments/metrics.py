@@ -46,13 +46,16 @@ SELECT -sum(demand_kw + shiftable_kw + ev_kw + heat_pump_kw) * {{h}} AS served_k
        sum(ev_unmet_kwh) AS ev_unmet_kwh,
        sum(heat_unmet_kwh) AS heat_unmet_kwh,
        sum(abs(metered_wh - nominated_wh)) / 1000 AS imbalance_kwh,
+       sum(soc_kwh) FILTER (interval = last) AS stored_at_end_kwh,
        avg(abs(net_kw - nominated_kw)) AS plan_gap_mean_kw,
        max(abs(net_kw - nominated_kw)) AS plan_gap_max_kw,
        count(*) FILTER (net_kw <> nominated_kw) AS plan_gap_rows,
        sum({_FLEXIBLE}) / sum({_EXCHANGED}) AS flexible_share,
        count(*) FILTER (net_kw > upper_kw - 1e-3 AND upper_kw < 0.999 * wide_kw) AS export_bound,
        count(*) FILTER (net_kw < lower_kw + 1e-3 AND lower_kw > -0.999 * wide_kw) AS import_bound
-FROM (SELECT *, max(greatest(upper_kw, -lower_kw)) OVER (PARTITION BY prosumer) AS wide_kw FROM prosumers)
+FROM (SELECT *, max(interval) OVER () AS last,
+             max(greatest(upper_kw, -lower_kw)) OVER (PARTITION BY prosumer) AS wide_kw
+      FROM prosumers)
 """
 
 _GRID = """
@@ -67,7 +70,7 @@ SELECT 2 * count(*) + sum(plan_rechecks)::BIGINT AS ac_checks,
        max(loading_max_percent) AS loading_max_percent,
        sum(loss_kw) * {h} AS loss_kwh,
        sum(traded_wh) / 1000 AS traded_kwh,
-       avg(price_eur_per_kwh) AS price_mean_eur_per_kwh,
+       sum(price_eur_per_kwh * traded_wh) / nullif(sum(traded_wh), 0) AS price_mean_eur_per_kwh,
        sum(plan_voided_wh) / 1000 AS voided_kwh,
        sum(plan_curtailed_by_rule_kwh) AS curtailed_by_rule_kwh,
        avg(plan_tighten_rounds) AS tighten_rounds_mean,

@@ -103,7 +103,7 @@ def run(
     plugins: tuple[str, ...] = (),
     overrides: dict[str, Any] | None = None,
 ) -> Run:
-    """Run a scenario and return its results; `out` is a new folder, by default runs/<scenario>-<seed>-<n>."""
+    """Run a scenario and return its results; `out` is a new folder, by default runs/<scenario>-<n>."""
     request = Request(
         scenario,
         Path(out) if out is not None else free_folder(scenario),
@@ -154,7 +154,7 @@ def continue_run(folder: Path, observe: Observer = lambda _world, _now: None) ->
     began = time.perf_counter()
     watch = Stopwatch()
     with running(watch), watch.section("startup"):
-        journal = Journal.open(folder)
+        journal = Journal.open(folder, writing=True)
         kept = journal.manifest()
         if "result_sha256" in kept:
             return True
@@ -184,15 +184,15 @@ def _refuse_other_versions(kept: dict[str, Any], folder: Path) -> None:
 
 
 def _carry_on(world: World, journal: Journal, watch: Stopwatch, began: float, observe: Observer) -> bool:
-    with _stop_on_signal() as stopped, running(watch):
-
-        def after_tick(now: int) -> bool:
-            observe(world, now)
-            return not stopped()
-
-        with watch.section("protocol"):
-            finished = Clock(world, journal, after_tick).run()
     try:
+        with _stop_on_signal() as stopped, running(watch):
+
+            def after_tick(now: int) -> bool:
+                observe(world, now)
+                return not stopped()
+
+            with watch.section("protocol"):
+                finished = Clock(world, journal, after_tick).run()
         if finished:
             _finish(world, journal, watch, began)
     finally:

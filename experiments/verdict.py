@@ -19,6 +19,7 @@ def verdict(summary: Mapping[str, Any]) -> str:
         _count(summary["ac_checks"], "AC check"),
         _violations(summary),
         *_failures(summary),
+        *_remarks(summary),
     ]
     sentence = ", ".join(parts)
     baseline = summary.get("baseline")
@@ -53,21 +54,34 @@ def _failures(summary: Mapping[str, Any]) -> list[str]:
     found = []
     if summary.get("diverged"):
         found.append(f"{_count(summary['diverged'], 'interval')} that the grid could not carry in full")
-    events = summary.get("events", {})
-    faults = sum(events.get(cause, 0) for cause in ("plugin_raised", "plugin_refused"))
-    if faults:
-        found.append(f"{_count(faults, 'plug-in fault')} met by the fallback")
     unserved = summary.get("unserved_kwh") or 0.0
     if unserved > _NOTHING_KWH:
         found.append(f"{unserved:,.1f} kWh not served")
     return found
 
 
+def _remarks(summary: Mapping[str, Any]) -> list[str]:
+    """List what plug-ins did that did not count."""
+    events = summary.get("events", {})
+    faults = sum(events.get(cause, 0) for cause in ("plugin_raised", "plugin_refused"))
+    refused = events.get("order_refused", 0)
+    found = [f"{_count(faults, 'plug-in fault')} met by the fallback"] if faults else []
+    return [*found, f"{_count(refused, 'order')} refused or cut"] if refused else found
+
+
 def _comparison(summary: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
     pays, paid = float(summary["prosumer_cost_eur"]), float(baseline["prosumer_cost_eur"])
     there = int(baseline.get("violation_bus_intervals", 0))
     broken = f" (which has {_count(there, 'violation')})" if there else ""
-    return f"prosumers {_change(pays, paid)} without a market{broken}"
+    return f"prosumers {_change(pays, paid)} without a market{broken}{_supplier(summary, baseline)}"
+
+
+def _supplier(summary: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
+    """Say what the supplier gains or loses by the market: much of what prosumers save is a transfer."""
+    now, before = (figures.get("accounts_eur", {}).get("supplier") for figures in (summary, baseline))
+    if now is None or before is None or abs(now - before) < _NOTHING_EUR:
+        return ""
+    return f", the supplier earns {abs(now - before):,.2f} EUR {'less' if now < before else 'more'}"
 
 
 def _change(pays: float, paid: float) -> str:

@@ -52,11 +52,13 @@ class Operator:
         return VolumeLimit(interval.index, sell_wh=_floor_wh(sell, interval), buy_wh=_floor_wh(buy, interval))
 
     def tighten(self, view: PlanView) -> EnvelopeGrant:
-        """Return narrower bands around what the grid carries of the plan: nobody may go further than that."""
-        reduced = self._reduced(view)
-        firm = view.request.firm_kw
-        narrow = Envelopes(np.minimum(firm, reduced), np.maximum(firm, reduced))
-        return EnvelopeGrant(view.interval.index, round=view.round + 1, envelopes=narrow.within(view.envelopes))
+        """Return bands in which nobody may go further than what the grid carries of the plan, on the harmful side."""
+        reduced, net = self._reduced(view), view.nomination.net_kw
+        firm, bands = view.request.firm_kw, view.envelopes
+        # The other side stays open: who consumes more relieves a grid that is short of consumption.
+        upper = np.maximum(firm, reduced) if (reduced < net).any() else bands.upper_kw
+        lower = np.minimum(firm, reduced) if (reduced > net).any() else bands.lower_kw
+        return EnvelopeGrant(view.interval.index, round=view.round + 1, envelopes=Envelopes(lower, upper).within(bands))
 
     def curtail(self, view: PlanView) -> EnvelopeGrant:
         """Return bands that hold everybody to what the rule leaves, in the direction in which it reduced."""

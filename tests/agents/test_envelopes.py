@@ -38,18 +38,21 @@ def test_all_corners_are_carried_and_firm_power_is_inside(policy, way, office, a
     bands, remarks = granted(policy, view, office)
     assert worst(office, view, bands) == 0.0
     assert bands.contains(FIRM).all()
-    assert (bands.lower_kw >= lower - 1e-6).all()
-    assert (bands.upper_kw <= upper + 1e-6).all()
+    assert (np.maximum(bands.upper_kw, -bands.lower_kw) <= office.connection_kw + 1e-6).all()
     assert remarks == []
 
 
 @pytest.mark.parametrize("policy", RULES)
-def test_what_fits_is_granted_as_asked(policy, office, asked):
-    """When every corner of the requests is carried, no rule has anything to share out."""
+def test_what_fits_is_granted_and_what_is_left_over_too(policy, office, asked):
+    """When every corner of the requests is carried everybody gets it, and a same share of what ratings leave beyond."""
     view = asked(FIRM - 20.0, FIRM, FIRM + 30.0)
     bands, _ = granted(policy, view, office)
-    assert bands.lower_kw.tolist() == (FIRM - 20.0).tolist()
-    assert bands.upper_kw.tolist() == (FIRM + 30.0).tolist()
+    assert worst(office, view, bands) == 0.0
+    more = (bands.upper_kw - (FIRM + 30.0)) / (office.connection_kw - (FIRM + 30.0))
+    less = ((FIRM - 20.0) - bands.lower_kw) / (office.connection_kw + (FIRM - 20.0))
+    for share in (more, less):
+        np.testing.assert_allclose(share, share[0], rtol=1e-9)
+        assert 0.0 < share[0] < 1.0
 
 
 @pytest.mark.parametrize("way", ["export", "import"])

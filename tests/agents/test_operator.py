@@ -86,15 +86,19 @@ def test_countersigned_volumes_are_the_bands_in_whole_wh(office):
 
 @pytest.mark.parametrize("net_kw", [EXPORT, IMPORT], ids=["export", "import"])
 def test_tightened_bands_reach_from_firm_power_to_what_is_carried(office, planned, net_kw):
-    """Nobody may go further than the carried plan, nobody is moved beyond firm power, nobody gets a wider band."""
+    """On the side that does harm nobody may go further than the carried plan; the other side stays as it was."""
     operator = Operator(NoEnvelopes(), ProRata(), office, Guard())
     letter = operator.tighten(planned(net_kw, number=1))
     bands = letter.envelopes
     assert letter.round == 2
     assert bands.contains(FIRM).all()
-    furthest = np.where(net_kw > FIRM, bands.upper_kw, bands.lower_kw)
-    assert breach(office, planned(net_kw), furthest) == 0.0
-    assert (np.abs(furthest) <= np.abs(net_kw) + 1e-9).all()
+    exporting = (net_kw > FIRM).any()
+    furthest, open_side = (bands.upper_kw, bands.lower_kw) if exporting else (bands.lower_kw, bands.upper_kw)
+    harmful = net_kw > FIRM if exporting else net_kw < FIRM
+    assert breach(office, planned(net_kw), np.where(harmful, furthest, net_kw)) == 0.0
+    assert (np.abs(furthest - FIRM)[harmful] <= np.abs(net_kw - FIRM)[harmful] + 1e-9).all()
+    before = planned(net_kw).envelopes
+    assert np.array_equal(open_side, before.lower_kw if exporting else before.upper_kw)
 
 
 @pytest.mark.parametrize("net_kw", [EXPORT, IMPORT], ids=["export", "import"])

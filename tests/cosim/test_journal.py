@@ -1,6 +1,7 @@
 """The run directory: one transaction per tick, resume, damage found, readers beside a writer."""
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -207,3 +208,13 @@ def test_a_reader_sees_the_last_commit_while_the_writer_is_writing(journal):
     assert reader.latest() == (1, {"tick": 2})
     rows.close()
     reader.close()
+
+
+def test_one_writer_at_a_time(tmp_path):
+    """Who would write to a run that is being written is told by whom; readers and later writers are welcome."""
+    first = Journal.create(tmp_path / "run", {})
+    with pytest.raises(StorageError, match=f"is being written by process {os.getpid()}"):
+        Journal.open(first.folder, writing=True)
+    Journal.open(first.folder).close()
+    first.close()
+    Journal.open(first.folder, writing=True).close()

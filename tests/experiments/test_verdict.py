@@ -98,3 +98,15 @@ def test_plug_in_faults_are_not_passed_over() -> None:
     """A strategy that broke its contract is named in the sentence, however well the run went with the fallback."""
     sentence = verdict({"intervals": 4, "ac_checks": 8, "violation_bus_intervals": 0, "events": {"plugin_raised": 3}})
     assert "3 plug-in faults met by the fallback" in sentence
+
+
+def test_the_supplier_s_side_is_told() -> None:
+    """What prosumers save is partly what the supplier loses, and the sentence says so."""
+    run = {**QUIET, "prosumer_cost_eur": 90.0, "accounts_eur": {"supplier": 20.0}}
+    run["baseline"] = {"prosumer_cost_eur": 100.0, "accounts_eur": {"supplier": 32.5}}
+    assert verdict(run).endswith("prosumers pay 10 % less than without a market, the supplier earns 12.50 EUR less")
+
+
+def test_refused_orders_are_told() -> None:
+    """Orders that never reached the book are counted in the sentence."""
+    assert "960 orders refused or cut" in verdict({**QUIET, "events": {"order_refused": 960}})

@@ -1,9 +1,9 @@
 """Fair envelopes: room shared by a rule, as a robust box that AC power flow confirms at its worst corners.
 
-Firm power is reserved first. If every corner of what was asked for is carried, everybody gets it: no rule
-could give more. Otherwise the room is allocated on linear rows, whose error at the corners is measured by AC
-power flow and corrected until the corners sit on the limits (Petrou et al. 2021 call such bands robust; the
-correction loop is ours).
+Firm power is reserved first. If every corner of what was asked for is carried, everybody gets it. Otherwise the room is
+allocated on linear rows, whose error at the corners is measured by AC power flow and corrected until the corners sit on
+the limits (Petrou et al. 2021 call such bands robust; the correction loop is ours). What is left over then goes to
+everybody in proportion to what its connection could still take: nobody should go without in a grid that has room.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ from cosim.views import GrantView
 
 CORRECTIONS = 8
 RETREATS = 6
+# What is left over is found to a sixty-fourth: it was not asked for.
+LEFTOVER_HALVINGS = 6
 
 
 @dataclass
@@ -42,8 +44,26 @@ class FairEnvelopes(EnvelopePolicy):
             passive = PassiveLoad(view.passive_kw, view.passive_kvar)
             states = office.at_corners(want, view.request.reactive_kvar, passive)
             if max(map(office.breach, states)) == 0.0:
-                return Grant(want)
-            return _Sharing(self.rule, view, office, passive, want).grant(memory, states)
+                return Grant(_with_leftover(want, view, office, passive))
+            grant = _Sharing(self.rule, view, office, passive, want).grant(memory, states)
+            if grant.remarks:
+                return grant
+            return Grant(_with_leftover(grant.envelopes, view, office, passive))
+
+
+def _with_leftover(bands: Envelopes, view: GrantView, office: GridOffice, passive: PassiveLoad) -> Envelopes:
+    """Widen bands towards the ratings of the connections, first up and then down, as far as all corners are carried."""
+
+    def carried(lower_kw: np.ndarray, upper_kw: np.ndarray) -> bool:
+        states = office.at_corners(Envelopes(lower_kw, upper_kw), view.request.reactive_kvar, passive)
+        return max(map(office.breach, states)) == 0.0
+
+    lower, upper = bands.lower_kw, bands.upper_kw
+    up = np.maximum(office.connection_kw - upper, 0.0)
+    down = np.maximum(lower + office.connection_kw, 0.0)
+    upper = upper + up * largest_share(lambda share: carried(lower, upper + share * up), LEFTOVER_HALVINGS)
+    lower = lower - down * largest_share(lambda share: carried(lower - share * down, upper), LEFTOVER_HALVINGS)
+    return Envelopes(lower, upper)
 
 
 class EqualEnvelopes(FairEnvelopes):

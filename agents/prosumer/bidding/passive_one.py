@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cosim.agents.prosumer.bidding.rules import ROOM_SHARE
+from cosim.agents.prosumer.bidding.rules import EXPORT_ROOM, IMPORT_ROOM
 from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, Decision
 from cosim.models.envelope import Envelope
 from cosim.views import ProsumerView
@@ -21,6 +21,6 @@ class PassiveOne(BiddingStrategy):
 def with_room(view: ProsumerView, lower_kw: float, upper_kw: float) -> Envelope:
     """Return a band around planned powers and the firm power, with room on both sides, within the rating."""
     firm, rating = view.firm_kw, view.connection_kw
-    lower = max(min(lower_kw, firm) - ROOM_SHARE * rating, -rating)
-    upper = min(max(upper_kw, firm) + ROOM_SHARE * rating, rating)
+    lower = max(min(lower_kw, firm) - IMPORT_ROOM * rating, -rating)
+    upper = min(max(upper_kw, firm) + EXPORT_ROOM * rating, rating)
     return Envelope(min(lower, firm), max(upper, firm))

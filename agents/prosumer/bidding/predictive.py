@@ -97,8 +97,9 @@ class Predictive(CohortStrategy):
             for name, column in _first_step(again).items():
                 columns[name][rows] = column
         available = view.available_kw[:, 0]
-        # A cap at the forecast would cut off whatever the forecast missed: only a curtailment that was meant is one.
-        meant = available - columns["generation_kw"] > MEANT_SHARE * view.connection_kw
+        # Where the band is what binds, the connection point's own control holds back no more than it must.
+        unwanted = view.prices.sell_eur_per_kwh[0] < 0
+        meant = unwanted & (available - columns["generation_kw"] > MEANT_SHARE * view.connection_kw)
         cap = np.where(meant, columns["generation_kw"], np.inf)
         return SetPoints(columns["battery_kw"], columns["shiftable_kw"], columns["ev_kw"], columns["heat_pump_kw"], cap)
 

@@ -43,12 +43,13 @@ class PredictiveOne(BiddingStrategy):
     def dispatch(self, view: ProsumerView, chance: np.random.Generator) -> Decision:  # noqa: ARG002
         plan = self.plan(view, market=False, position_kw=view.position_kw)
         generation, available = float(plan.generation_kw[0, 0]), view.generation_kw[0]
+        unwanted = view.sell_eur_per_kwh[0] < 0
         return Decision(
             battery_kw=float(plan.battery_kw[0, 0]),
             shiftable_kw=float(plan.shiftable_kw[0, 0]),
             ev_kw=float(plan.ev_kw[0, 0]),
             heat_pump_kw=float(plan.heat_pump_kw[0, 0]),
-            generation_kw=generation if available - generation > 1e-3 * view.connection_kw else np.inf,
+            generation_kw=generation if unwanted and available - generation > 1e-3 * view.connection_kw else np.inf,
         )
 
     def learn(self, outcome: ProsumerOutcome) -> None:

@@ -7,16 +7,18 @@ from cosim.models.devices.deliver import deliver
 from cosim.models.envelope import Envelopes
 from cosim.views import ProsumersView
 
-# What is asked for beyond a plan on both sides, as a share of the connection's rating: room for what forecasts miss.
-ROOM_SHARE = 0.05
+# What is asked for beyond a plan, as shares of the connection's rating: room for what forecasts miss. Sun that a
+# forecast missed can be held back at little cost, demand can not.
+IMPORT_ROOM = 0.05
+EXPORT_ROOM = 0.01
 
 
 def with_room(view: ProsumersView, lower_kw: np.ndarray, upper_kw: np.ndarray) -> Envelopes:
     """Return bands around planned powers (n,) and the firm power, with room on both sides, within the rating."""
     firm, rating = view.power_range.firm_kw, view.connection_kw
-    room = ROOM_SHARE * rating
-    lower = np.maximum(np.minimum(lower_kw, firm) - room, -rating)
-    return Envelopes(np.minimum(lower, firm), np.maximum(np.minimum(np.maximum(upper_kw, firm) + room, rating), firm))
+    lower = np.maximum(np.minimum(lower_kw, firm) - IMPORT_ROOM * rating, -rating)
+    upper = np.minimum(np.maximum(upper_kw, firm) + EXPORT_ROOM * rating, rating)
+    return Envelopes(np.minimum(lower, firm), np.maximum(upper, firm))
 
 
 def undecided(view: ProsumersView) -> SetPoints:
