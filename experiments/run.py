@@ -61,9 +61,9 @@ class Request:
 class Run:
     """A run directory: `summary`, `table(name)` as a DataFrame, `report()` as an HTML file."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.manifest = read_manifest(folder)
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.manifest = read_manifest(self.folder)
 
     @property
     def summary(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cosim.journal import Journal, read_manifest
 from cosim.models.errors import BadInputError, did_you_mean
+from cosim.models.market.settlement import Accounts, LedgerKind
 from cosim.recorder import stack
 
 if TYPE_CHECKING:
@@ -38,9 +39,26 @@ def read_table(folder: Path, name: str) -> "pd.DataFrame":
     if rest:
         frames.append(pd.DataFrame(rest))
     frame = pd.concat([part for part in frames if len(part)] or frames[:1], ignore_index=True)
-    if name == "prosumers":
-        ids = read_manifest(folder)["ids"]
-        frame.insert(2, "id", [ids[row] for row in frame["prosumer"]])
+    return _named(frame, read_manifest(folder))
+
+
+def _named(frame: "pd.DataFrame", manifest: dict[str, Any]) -> "pd.DataFrame":
+    """Add ids beside row numbers: of prosumers, trading partners, ledger accounts and buses."""
+    ids = manifest["ids"]
+    accounts = Accounts(len(ids)).names(ids)
+    names = {
+        "prosumer": ("id", ids),
+        "seller": ("seller_id", ids),
+        "buyer": ("buyer_id", ids),
+        "payer": ("payer_id", accounts),
+        "payee": ("payee_id", accounts),
+        "bus": ("bus_id", manifest["bus_ids"]),
+        "kind": ("kind_name", [kind.name.lower() for kind in LedgerKind]),
+    }
+    for column, (named, values) in names.items():
+        if column in frame:
+            place = list(frame.columns).index(column) + 1
+            frame.insert(place, named, [values[row] for row in frame[column]])
     return frame
 
 

@@ -103,15 +103,18 @@ def _recent(cache: OrderedDict[bytes, T], key: bytes, make: Callable[[], T]) -> 
 
 
 def powerflow_summary(feeder: Feeder, result: GridState | Diverged) -> dict[str, Any]:
-    """Return what a person asks first: losses (kW), extreme voltages (pu) and where, highest loading."""
+    """Return what a person asks first: losses (kW), extreme voltages (pu), loading (None: no ratings)."""
     if isinstance(result, Diverged):
         return {
             "feeder": feeder.name,
             "converged": False,
             "reason": result.reason,
             "iterations": result.iterations,
+            "loss_kw": None,
+            "vm_min_pu": None,
+            "vm_max_pu": None,
         }
-    on = np.flatnonzero(result.energised)
+    on, rated = np.flatnonzero(result.energised), np.isfinite(feeder.branch_rate_kva)
     lowest, highest = (on[pick(np.round(result.vm_pu[on], 9))] for pick in (np.argmin, np.argmax))
     return {
         "feeder": feeder.name,
@@ -124,7 +127,7 @@ def powerflow_summary(feeder: Feeder, result: GridState | Diverged) -> dict[str,
         "vm_min_bus": int(feeder.bus_ids[lowest]),
         "vm_max_pu": float(result.vm_pu[highest]),
         "vm_max_bus": int(feeder.bus_ids[highest]),
-        "loading_max_percent": float(result.branch_loading_percent.max(initial=0.0)),
+        "loading_max_percent": float(result.branch_loading_percent.max(initial=0.0)) if rated.any() else None,
         "dead_buses": int(np.sum(~result.energised)),
         "unsupplied_kw": result.unsupplied_kw,
     }
