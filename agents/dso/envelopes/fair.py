@@ -13,7 +13,7 @@ import numpy as np
 
 from cosim.agents.dso.envelopes.policy import EnvelopePolicy, Grant, Memory, wanted
 from cosim.agents.dso.office import GridOffice
-from cosim.agents.dso.search import largest_share
+from cosim.agents.dso.search import grown_share, largest_share
 from cosim.agents.dso.security import SecurityRows
 from cosim.models.envelope import Envelopes
 from cosim.models.grid.state import Diverged, GridState
@@ -24,8 +24,6 @@ from cosim.views import GrantView
 
 CORRECTIONS = 8
 RETREATS = 6
-# What is left over is found to a sixty-fourth: it was not asked for.
-LEFTOVER_HALVINGS = 6
 
 
 @dataclass
@@ -61,8 +59,8 @@ def _with_leftover(bands: Envelopes, view: GrantView, office: GridOffice, passiv
     lower, upper = bands.lower_kw, bands.upper_kw
     up = np.maximum(office.connection_kw - upper, 0.0)
     down = np.maximum(lower + office.connection_kw, 0.0)
-    upper = upper + up * largest_share(lambda share: carried(lower, upper + share * up), LEFTOVER_HALVINGS)
-    lower = lower - down * largest_share(lambda share: carried(lower - share * down, upper), LEFTOVER_HALVINGS)
+    upper = upper + up * grown_share(lambda share: carried(lower, upper + share * up))
+    lower = lower - down * grown_share(lambda share: carried(lower - share * down, upper))
     return Envelopes(lower, upper)
 
 
