@@ -13,17 +13,22 @@ import numpy as np
 
 from cosim.agents.dso.envelopes.policy import EnvelopePolicy, Grant, Memory, wanted
 from cosim.agents.dso.office import GridOffice
-from cosim.agents.dso.search import grown_share, largest_share
+from cosim.agents.dso.search import largest_share
 from cosim.agents.dso.security import SecurityRows
 from cosim.models.envelope import Envelopes
 from cosim.models.grid.state import Diverged, GridState
 from cosim.models.optimisation.allocation import AllocationProblem, Rule, allocate
+from cosim.models.optimisation.allocation_tree import TreeRows
+from cosim.models.optimisation.robust_rows import Rows
 from cosim.models.step import PassiveLoad
 from cosim.models.stopwatch import section
 from cosim.views import GrantView
 
 CORRECTIONS = 8
 RETREATS = 6
+# Shares of what linear rows allow that AC power flow is asked about in turn: they neglect losses.
+TRIALS = (1.0, 0.95, 0.8, 0.5)
+NEGLIGIBLE = 1e-12
 
 
 @dataclass
@@ -50,18 +55,37 @@ class FairEnvelopes(EnvelopePolicy):
 
 
 def _with_leftover(bands: Envelopes, view: GrantView, office: GridOffice, passive: PassiveLoad) -> Envelopes:
-    """Widen bands towards the ratings of the connections, first up and then down, as far as all corners are carried."""
+    """Widen bands towards the ratings of the connections, first up and then down, as far as all corners are carried.
 
-    def carried(lower_kw: np.ndarray, upper_kw: np.ndarray) -> bool:
-        states = office.at_corners(Envelopes(lower_kw, upper_kw), view.request.reactive_kvar, passive)
-        return max(map(office.breach, states)) == 0.0
+    Linear rows say how far that might be; AC power flow is asked about that share and, if it refuses, about less.
+    """
+    reactive, rating = view.request.reactive_kvar, office.connection_kw
+    rows = office.security.rows(reactive, passive).rows
+    for widest in (
+        Envelopes(bands.lower_kw, np.maximum(bands.upper_kw, rating)),
+        Envelopes(np.minimum(bands.lower_kw, -rating), bands.upper_kw),
+    ):
+        room = _linear_share(rows, bands, widest)
+        for share in (trial * room for trial in TRIALS if room > 0.0):
+            wider = Envelopes(
+                bands.lower_kw + share * (widest.lower_kw - bands.lower_kw),
+                bands.upper_kw + share * (widest.upper_kw - bands.upper_kw),
+            )
+            if max(map(office.breach, office.at_corners(wider, reactive, passive))) == 0.0:
+                bands = wider
+                break
+    return bands
 
-    lower, upper = bands.lower_kw, bands.upper_kw
-    up = np.maximum(office.connection_kw - upper, 0.0)
-    down = np.maximum(lower + office.connection_kw, 0.0)
-    upper = upper + up * grown_share(lambda share: carried(lower, upper + share * up))
-    lower = lower - down * grown_share(lambda share: carried(lower - share * down, upper))
-    return Envelopes(lower, upper)
+
+def _linear_share(rows: Rows | TreeRows, bands: Envelopes, widest: Envelopes) -> float:
+    """Return the largest share in [0, 1] of a widening that all rows (m,) allow."""
+    least, greatest = rows.extremes(bands.lower_kw, bands.upper_kw)
+    lowest, highest = rows.extremes(widest.lower_kw, widest.upper_kw)
+    rise, fall = highest - greatest, least - lowest
+    with np.errstate(divide="ignore", invalid="ignore"):
+        above = np.where(rise > NEGLIGIBLE, (rows.upper_rhs - greatest) / rise, np.inf)
+        below = np.where(fall > NEGLIGIBLE, (least - rows.lower_rhs) / fall, np.inf)
+    return float(np.clip(min(above.min(initial=1.0), below.min(initial=1.0)), 0.0, 1.0))
 
 
 class EqualEnvelopes(FairEnvelopes):
