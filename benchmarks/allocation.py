@@ -6,12 +6,12 @@ the corners, solved by `BatchFlow`, are timed apart. The matrix is left out beyo
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from benchmarks._timing import best_s
 from cosim.agents.dso.envelopes.fair import (
     EqualEnvelopes,
     FairEnvelopes,
@@ -123,17 +123,6 @@ def request(office: GridOffice, interval: int, size: float) -> GrantView:
     passive[0] = 0.0
     asked = RoomRequest(interval, lower_kw=firm - down, upper_kw=firm + up, firm_kw=firm, reactive_kvar=0.2 * firm)
     return GrantView(Interval(interval, 900 * interval, 900), asked, passive, 0.3 * passive)
-
-
-def best_s(work: Callable[[], Any], repeats: int) -> float:
-    """Return the shortest of some timings, after one call that does not count."""
-    work()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times)
 
 
 def run(policy: FairEnvelopes, office: TimedOffice, size: float) -> np.ndarray:

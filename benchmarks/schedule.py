@@ -6,14 +6,13 @@ is used: built anew for every household, and as a parametrised (DPP) problem tha
 """
 
 import runpy
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from benchmarks._timing import best_s
 from cosim.models.optimisation import kernel_schedule, schedule_batch, schedule_osqp, schedule_rows
 from cosim.models.optimisation.program import prepare
 from cosim.models.optimisation.schedule_pattern import numbers
@@ -21,17 +20,6 @@ from cosim.models.optimisation.solve import solve_interior_point
 
 HOUSEHOLDS = 34
 INSTANCES = Path(__file__).parent.parent / "tests" / "models" / "optimisation" / "instances.py"
-
-
-def best_s(work: Callable[[], Any], repeats: int) -> float:
-    """Return the shortest of some timings, after one call that does not count."""
-    work()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times)
 
 
 def main() -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from cosim.guard import Guard
 from cosim.locking import locked
 from cosim.models.devices.columns import Exogenous
 from cosim.models.devices.corridors import ExogenousWindow
+from cosim.models.devices.demand import Demand
 from cosim.models.devices.sessions import EvSessions
 from cosim.models.errors import BadInputError
 from cosim.models.forecast.forecaster import Forecaster, ForecastView
@@ -66,8 +67,7 @@ class Almanac:
     heat_pump: SeriesSum
     passive: PassiveSeries
     sessions: EvSessions
-    shiftable_share: np.ndarray
-    delay_intervals: int
+    shiftable: Demand
     forecaster: Forecaster
     chance: Chance
     guard: Guard
@@ -76,7 +76,7 @@ class Almanac:
 
     def actual(self, interval: Interval) -> tuple[Exogenous, PassiveLoad]:
         """Return what an interval really brought."""
-        index, back = interval.index, max(self.delay_intervals - 1, 0)
+        index, back = interval.index, self._back
         demand = self.demand.window(index - back, back + 1)
         arriving, hours_left = self.sessions.exogenous(index)
         exogenous = self._exogenous(
@@ -99,13 +99,12 @@ class Almanac:
         interval: Interval,
     ) -> Exogenous:
         """Compose an interval from demand over the permitted delay (n, delay), itself the last column."""
-        waiting_kw = -self.shiftable_share * demand_kw.sum(axis=1)
         now_kw = demand_kw[:, -1]
         return Exogenous(
             demand_kw=now_kw,
             demand_kvar=now_kw * self.reactive_per_kw,
             available_kw=available_kw,
-            backlog_max_kwh=interval.energy_kwh(waiting_kw) if self.delay_intervals else np.zeros(len(now_kw)),
+            backlog_max_kwh=self.shiftable.backlog_bound_kwh(demand_kw, interval.hours)[:, -1],
             heat_pump_kw=heat_pump_kw,
             ev_arrival_kwh=arriving_kwh,
             ev_hours_left=hours_left,
@@ -121,7 +120,7 @@ class Almanac:
         available = self._forecast("generation", self.generation, now, total, self.ids)
         heat_pump = self._forecast("heat_pump", self.heat_pump, now, total, self.ids)
         passive = self._forecast("passive", self.passive.demand, now, ahead + 1, self.passive.ids)[:, -1]
-        back = max(self.delay_intervals - 1, 0)
+        back = self._back
         known = np.concatenate([self.demand.window(now - back, back), demand], axis=1)
         # Who knows the future exactly knows the cars that will come, too.
         known_at = None if isinstance(self.forecaster, Perfect) else now
@@ -142,7 +141,7 @@ class Almanac:
             passive=self.passive.at(passive),
             window=ExogenousWindow(
                 demand_kw=demand[:, ahead:],
-                backlog_max_kwh=self._waiting(known[:, ahead:], back, horizon.first),
+                backlog_max_kwh=self.shiftable.backlog_bound_kwh(known[:, ahead:], horizon.first.hours)[:, back:],
                 heat_pump_kw=heat_pump[:, ahead:],
                 ev=self.sessions.window(first, count, known_at),
             ),
@@ -156,14 +155,10 @@ class Almanac:
             allowed = f"forecasts need a day that is known: allowed is a day or more after {file} begins"
             raise BadInputError.one("scenario", "time.start", None, allowed)
 
-    def _waiting(self, demand_kw: np.ndarray, back: int, interval: Interval) -> np.ndarray:
-        """Return what may wait after each interval: what arrived within the permitted delay (n, W) kWh."""
-        if not self.delay_intervals:
-            return np.zeros((len(demand_kw), demand_kw.shape[1] - back))
-        arrived = np.cumsum(demand_kw, axis=1)
-        before = np.concatenate([np.zeros((len(demand_kw), 1)), arrived], axis=1)
-        summed = before[:, back + 1 :] - before[:, : -(back + 1)]
-        return interval.energy_kwh(-self.shiftable_share[:, None] * summed)
+    @property
+    def _back(self) -> int:
+        """How many intervals before one still count for what may wait in it."""
+        return max(self.shiftable.delay_intervals - 1, 0)
 
     def _forecast(self, quantity: str, series: SeriesSum, now: int, count: int, ids: tuple[str, ...]) -> np.ndarray:
         if not ids:

@@ -84,38 +84,29 @@ class ColumnCohort(Cohort):
         self._strategy = strategy
         self._memory = _begun(lambda: strategy.start(ids), name)
 
-    def _draws(self, purpose: str, interval: int) -> CohortChance:
-        return CohortChance(lambda count: self._chance.uniforms(self.ids, purpose, interval, count))
+    def _ask(self, what: str, view: ProsumersView, faults: Callable[[Any, int], list[str]]) -> Any:
+        """Ask the strategy by the name of a method that it shares with the fallback."""
+        index = view.interval.index
+        chance = CohortChance(lambda count: self._chance.uniforms(self.ids, what, index, count))
+        return self._guard.call(
+            lambda: getattr(self._strategy, what)(view, self._memory, chance),
+            faults=lambda result: faults(result, len(view)),
+            fallback=lambda: getattr(_FALLBACK, what)(view, {}, _NO_CHANCE),
+            agent=self.name,
+            interval=index,
+        )
 
     def request(self, view: ProsumersView) -> Envelopes:
-        chance = self._draws("request", view.interval.index)
-        return self._guard.call(
-            lambda: self._strategy.request(view, self._memory, chance),
-            faults=lambda result: envelope_faults(result, len(view)),
-            fallback=lambda: _FALLBACK.request(view, {}, _NO_CHANCE),
-            agent=self.name,
-            interval=view.interval.index,
-        )
+        bands: Envelopes = self._ask("request", view, envelope_faults)
+        return bands
 
     def bid(self, view: ProsumersView) -> Orders:
-        chance = self._draws("bid", view.interval.index)
-        return self._guard.call(
-            lambda: self._strategy.bid(view, self._memory, chance),
-            faults=lambda result: batch_faults(result, len(view)),
-            fallback=Orders.empty,
-            agent=self.name,
-            interval=view.interval.index,
-        )
+        orders: Orders = self._ask("bid", view, batch_faults)
+        return orders
 
     def dispatch(self, view: ProsumersView) -> SetPoints:
-        chance = self._draws("dispatch", view.interval.index)
-        return self._guard.call(
-            lambda: self._strategy.dispatch(view, self._memory, chance),
-            faults=lambda result: set_point_faults(result, len(view)),
-            fallback=lambda: _FALLBACK.dispatch(view, {}, _NO_CHANCE),
-            agent=self.name,
-            interval=view.interval.index,
-        )
+        points: SetPoints = self._ask("dispatch", view, set_point_faults)
+        return points
 
     def learn(self, outcome: Outcome) -> None:
         self._guard.call(

@@ -54,33 +54,7 @@ class Rows:
         )
 
 
-def rows_around(
-    sensitivity: np.ndarray,
-    value: np.ndarray,
-    point_kw: np.ndarray,
-    least: np.ndarray,
-    greatest: np.ndarray,
-) -> Rows:
-    """Return the rows that keep ``value + sensitivity (p - point)`` between limits.
-
-    Args:
-        sensitivity: change of each watched quantity with each power (m, n), unit per kW.
-        value: the quantities at the point (m,).
-        point_kw: powers at which they were found (n,).
-        least: lower limits (m,), -inf where there is none.
-        greatest: upper limits (m,), inf where there is none.
-    """
-    constant = value - sensitivity @ point_kw
-    return Rows(sensitivity, least - constant, greatest - constant)
-
-
 def extremes(a: np.ndarray, lower_kw: np.ndarray, upper_kw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return least and greatest values (m,) of rows a (m, n) over the box of powers (n,)."""
     up, down = np.maximum(a, 0.0), np.minimum(a, 0.0)
     return up @ lower_kw + down @ upper_kw, up @ upper_kw + down @ lower_kw
-
-
-def worst_corners(a: np.ndarray, lower_kw: np.ndarray, upper_kw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the corner of the box, (m, n) each, at which every row is least, and greatest."""
-    rising = a > 0.0
-    return np.where(rising, lower_kw, upper_kw), np.where(rising, upper_kw, lower_kw)
