@@ -1,4 +1,4 @@
-"""Operating envelopes: the band of net power that a connection point may use."""
+"""Operating envelopes: the band of net power that a connection point may use, now or over a horizon."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -61,3 +61,43 @@ class Envelopes:
     def within(self, other: "Envelopes") -> "Envelopes":
         """Return the part of these bands inside others; where they do not meet, the nearest point of the other."""
         return Envelopes(other.clip(self.lower_kw), other.clip(self.upper_kw))
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is negotiated over H steps: the band of n connection points and the net power meant inside it, (n, H) kW."""
+
+    lower_kw: np.ndarray
+    upper_kw: np.ndarray
+    net_kw: np.ndarray
+
+    @classmethod
+    def of(cls, stack: np.ndarray) -> Self:
+        """Take apart what `stacked` put together (3, n, H)."""
+        return cls(*stack)
+
+    def stacked(self) -> np.ndarray:
+        """Return lower, upper, net along a first axis (3, n, H)."""
+        return np.stack([self.lower_kw, self.upper_kw, self.net_kw])
+
+    def bands(self, step: int) -> Envelopes:
+        """Return the bands (n,) of one step."""
+        return Envelopes(self.lower_kw[:, step], self.upper_kw[:, step])
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPrice:
+    """What a kWh more of each part of a `Room` costs (n, H) EUR/kWh; a lower limit further down has a negative price."""
+
+    lower_eur_per_kwh: np.ndarray
+    upper_eur_per_kwh: np.ndarray
+    net_eur_per_kwh: np.ndarray
+
+    @classmethod
+    def of(cls, stack: np.ndarray) -> Self:
+        """Take apart what `stacked` put together (3, n, H)."""
+        return cls(*stack)
+
+    def stacked(self) -> np.ndarray:
+        """Return the prices of lower, upper, net along a first axis (3, n, H)."""
+        return np.stack([self.lower_eur_per_kwh, self.upper_eur_per_kwh, self.net_eur_per_kwh])

@@ -1,0 +1,1 @@
+"""How prosumers negotiate room: one strategy a file, the contract in `strategy.py`."""

@@ -1,0 +1,1 @@
+"""What is not known: scenarios of it, how far their probabilities may be wrong, and what that costs at worst."""
