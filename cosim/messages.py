@@ -3,7 +3,8 @@
 Letters about many prosumers are columns, row i being prosumer i of the population.
 
 A letter names its sender and its recipient; the post carries it and remembers what the recipient has thereby
-learnt. Energy is in Wh and power in kW by the law of `cosim.models`.
+learnt. Energy is in Wh and power in kW by the law of `cosim.models`. Letters of a negotiation may be lost on the way,
+each row for itself: `arrived` says which rows reached their recipient in the round.
 """
 
 from dataclasses import dataclass, fields
@@ -11,13 +12,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from cosim.models.envelope import Envelopes
+from cosim.models.envelope import Envelopes, Room, RoomPrice
 from cosim.models.market.order import Orders
 
 PROSUMERS = "prosumers"
 OPERATOR = "operator"
 MARKETPLACE = "marketplace"
 SUPPLIER = "supplier"
+
+# What the post reads and writes itself; it tells the recipient nothing.
+ENVELOPE_OF_A_LETTER = ("interval", "arrived")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Letter:
     @classmethod
     def topics(cls) -> list[str]:
         """List what the recipient learns by it, as `Letter.column`."""
-        return [f"{cls.__name__}.{field.name}" for field in fields(cls) if field.name != "interval"]
+        return [f"{cls.__name__}.{field.name}" for field in fields(cls) if field.name not in ENVELOPE_OF_A_LETTER]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +153,90 @@ class Bills(Letter):
     sender = SUPPLIER
     recipient = PROSUMERS
     money: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class RoomNeed(Letter):
+    """The power that each prosumer must have inside its band, and its reactive power, over the horizon (n, H)."""
+
+    sender = PROSUMERS
+    recipient = OPERATOR
+    firm_kw: np.ndarray
+    reactive_kvar: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class RoomBid(Letter):
+    """The room a prosumer would take at the offer of a round: all that the operator learns of its plans."""
+
+    sender = PROSUMERS
+    recipient = OPERATOR
+    round: int
+    room: Room
+    arrived: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class RoomOffer(Letter):
+    """The room the operator would carry, what more of it costs, and how hard both sides pull (EUR/kW2h)."""
+
+    sender = OPERATOR
+    recipient = PROSUMERS
+    round: int
+    room: Room
+    price: RoomPrice
+    penalty_eur_per_kw2h: float
+    final: bool
+    arrived: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class PoolBid(Letter):
+    """The power a prosumer would sell to the pool (buy: negative) at the offer of a round (n, H) kW."""
+
+    sender = PROSUMERS
+    recipient = MARKETPLACE
+    round: int
+    trade_kw: np.ndarray
+    arrived: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOffer(Letter):
+    """The trade that would balance the pool (n, H), and its public price (H,)."""
+
+    sender = MARKETPLACE
+    recipient = PROSUMERS
+    round: int
+    trade_kw: np.ndarray
+    price_eur_per_kwh: np.ndarray
+    arrived: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class RoomProgress(Letter):
+    """How far the operator's side is from agreement: norms, no columns."""
+
+    sender = OPERATOR
+    recipient = MARKETPLACE
+    round: int
+    norms: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolProgress(Letter):
+    """How far the pool is from balance: norms, no columns."""
+
+    sender = MARKETPLACE
+    recipient = OPERATOR
+    round: int
+    norms: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomClaim(Letter):
+    """What each prosumer loses by the room it got, after paying for it, against the fair room (n,) EUR; 0 if nothing."""
+
+    sender = PROSUMERS
+    recipient = OPERATOR
+    loss_eur: np.ndarray

@@ -87,7 +87,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class RoomPrice:
-    """What a kWh more of each part of a `Room` costs (n, H) EUR/kWh; a lower limit further down has a negative price."""
+    """What a kWh more of each part of a `Room` costs, (n, H) EUR/kWh; of a lower limit it is negative."""
 
     lower_eur_per_kwh: np.ndarray
     upper_eur_per_kwh: np.ndarray

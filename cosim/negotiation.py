@@ -1,0 +1,102 @@
+"""Negotiating room as talk: offers and bids in rounds until both sides agree or the rounds end.
+
+One round, when trades are negotiated with a pool beside the room:
+
+    prosumers -> operator      RoomBid         what each would take
+    prosumers -> marketplace   PoolBid         what each would sell
+    operator <-> marketplace   Room-, PoolProgress   how far each side is from agreement, as norms
+    operator -> prosumers      RoomOffer       what the grid carries, what more costs; the last one is final
+    marketplace -> prosumers   PoolOffer       what balances the pool, its price
+
+The operator and the marketplace never tell each other anything about a prosumer. That is why both may answer in
+parallel: prosumers are one block, operator and marketplace the other, of a two-block scheme that converges (flat). In
+the nested form the pool finds its balance before the operator hears of it.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cosim.messages import PoolBid, PoolOffer, RoomBid, RoomNeed, RoomOffer
+from cosim.talk import Ask, Gate, Send
+
+Rounds = Generator[Ask | Send | Gate, Any, RoomOffer]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a negotiation goes.
+
+    Attributes:
+        rounds: most rounds of offers after the opening one.
+        pool: whether trades are negotiated beside the room.
+        nested: whether the pool finds its balance within each round, in at most `pool_rounds`.
+        round_s: simulated seconds of a round; what has not arrived by its end is lost.
+    """
+
+    rounds: int = 60
+    pool: bool = False
+    nested: bool = False
+    pool_rounds: int = 20
+    round_s: int = 1
+
+
+@dataclass
+class _Said:
+    """What was last said in a negotiation."""
+
+    bids: Any
+    room: RoomOffer
+    pool: PoolOffer | None
+
+
+def negotiated(terms: Terms, index: int, need: RoomNeed, prosumers_see: Any, operator_sees: Any) -> Rounds:
+    """Negotiate the horizon that begins with interval `index`; return the operator's final offer.
+
+    `prosumers_see` is shown to the prosumers and `operator_sees` to the operator when the negotiation opens.
+    """
+    need = yield Send(need)
+    room = yield Send((yield Ask("operator", "open_room", (operator_sees, need, terms))))
+    pool = None
+    if terms.pool:
+        pool = yield Send((yield Ask("marketplace", "open_pool", (index, room.room.net_kw.shape, terms))))
+    said = _Said((yield Ask("prosumers", "open_negotiation", (prosumers_see, room, pool))), room, pool)
+    for number in range(terms.rounds):
+        yield Gate(terms.round_s)
+        if terms.pool and terms.nested:
+            yield from _balanced(terms, index, number, said)
+        yield from _round(terms, index, number, said)
+        if said.room.final:
+            break
+        said.bids = yield Ask("prosumers", "counter", (said.room, said.pool))
+    yield Ask("prosumers", "close_negotiation", (said.room, said.pool))
+    return said.room
+
+
+def _round(terms: Terms, index: int, number: int, said: _Said) -> Generator[Ask | Send | Gate, Any, None]:
+    """Let the operator and the pool hear the bids, compare how far they are, and make their next offers."""
+    bid = yield Send(RoomBid(index, number, said.bids.room, _everybody(said)))
+    progress = yield Ask("operator", "hear_room", (bid,))
+    of_pool = None
+    if terms.pool and said.pool is not None:
+        trade = yield Send(PoolBid(index, number, said.bids.trade_kw, _everybody(said)))
+        of_pool = yield Send((yield Ask("marketplace", "hear_pool", (trade,))))
+        progress = yield Send(progress)
+        said.pool = yield Send((yield Ask("marketplace", "offer_pool", (progress,))))
+    said.room = yield Send((yield Ask("operator", "offer_room", (of_pool,))))
+
+
+def _balanced(terms: Terms, index: int, number: int, said: _Said) -> Generator[Ask | Send | Gate, Any, None]:
+    """Let prosumers and the pool alone find their balance at the room on offer."""
+    for inner in range(terms.pool_rounds):
+        trade = yield Send(PoolBid(index, number * terms.pool_rounds + inner, said.bids.trade_kw, _everybody(said)))
+        if (yield Ask("marketplace", "in_balance", (trade,))):
+            break
+        said.pool = yield Send((yield Ask("marketplace", "offer_pool", (None,))))
+        said.bids = yield Ask("prosumers", "counter", (said.room, said.pool))
+
+
+def _everybody(said: _Said) -> np.ndarray:
+    return np.ones(len(said.bids.trade_kw), dtype=bool)
