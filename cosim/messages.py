@@ -14,6 +14,7 @@ import numpy as np
 
 from cosim.models.envelope import Envelopes, Room, RoomPrice
 from cosim.models.market.order import Orders
+from cosim.models.optimisation.consensus import Norms
 
 PROSUMERS = "prosumers"
 OPERATOR = "operator"
@@ -220,7 +221,7 @@ class RoomProgress(Letter):
     sender = OPERATOR
     recipient = MARKETPLACE
     round: int
-    norms: tuple[float, ...]
+    norms: Norms
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,12 +231,12 @@ class PoolProgress(Letter):
     sender = MARKETPLACE
     recipient = OPERATOR
     round: int
-    norms: tuple[float, ...]
+    norms: Norms
 
 
 @dataclass(frozen=True, slots=True)
 class RoomClaim(Letter):
-    """What each prosumer loses by the room it got, after paying for it, against the fair room (n,) EUR; 0 if nothing."""
+    """What each prosumer loses by the room it got, after paying for it, against the fair room, (n,) EUR >= 0."""
 
     sender = PROSUMERS
     recipient = OPERATOR

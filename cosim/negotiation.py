@@ -14,12 +14,14 @@ the nested form the pool finds its balance before the operator hears of it.
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from cosim.messages import PoolBid, PoolOffer, RoomBid, RoomNeed, RoomOffer
+from cosim.models.optimisation.consensus import Tolerance
+from cosim.models.optimisation.consensus_penalty import Balancing, PenaltyRule
 from cosim.talk import Ask, Gate, Send
 
 Rounds = Generator[Ask | Send | Gate, Any, RoomOffer]
@@ -30,12 +32,18 @@ class Terms:
     """How a negotiation goes.
 
     Attributes:
+        penalty_eur_per_kw2h: how hard both sides pull at first.
+        rule: how that changes from round to round.
+        tolerance: when the two sides agree.
         rounds: most rounds of offers after the opening one.
         pool: whether trades are negotiated beside the room.
         nested: whether the pool finds its balance within each round, in at most `pool_rounds`.
         round_s: simulated seconds of a round; what has not arrived by its end is lost.
     """
 
+    penalty_eur_per_kw2h: float
+    rule: PenaltyRule = field(default_factory=Balancing)
+    tolerance: Tolerance = field(default_factory=Tolerance)
     rounds: int = 60
     pool: bool = False
     nested: bool = False

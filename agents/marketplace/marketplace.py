@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 
 from cosim.agents.marketplace.admission import admit
+from cosim.agents.marketplace.pool import PoolDesk
 from cosim.guard import Guard
-from cosim.messages import Cancellation
+from cosim.messages import Cancellation, PoolBid, PoolOffer, PoolProgress, RoomProgress
 from cosim.models.market.mechanism import Clearing, MarketContext, Mechanism, Trades, void
 from cosim.models.market.order import SELL, Orders
+from cosim.negotiation import Terms
 from cosim.views import ClearView
 
 NAME = "marketplace"
@@ -21,6 +23,31 @@ class Marketplace:
         self._mechanism = mechanism
         self._ids = ids
         self._guard = guard
+        self._desk: PoolDesk | None = None
+
+    @property
+    def desk(self) -> PoolDesk:
+        """The pool of the negotiation that is going on."""
+        if self._desk is None:
+            raise RuntimeError("no pool has been opened")
+        return self._desk
+
+    def open_pool(self, index: int, shape: tuple[int, int], terms: Terms) -> PoolOffer:
+        """Open a pool of n prosumers over H steps for a negotiation."""
+        self._desk = PoolDesk(index, shape, terms)
+        return self._desk.opening()
+
+    def hear_pool(self, bid: PoolBid) -> PoolProgress:
+        """Take the bids of a round."""
+        return self.desk.hear(bid)
+
+    def in_balance(self, bid: PoolBid) -> bool:
+        """Take the bids of a nested round and say whether they balance."""
+        return self.desk.in_balance(bid)
+
+    def offer_pool(self, progress: RoomProgress | None) -> PoolOffer:
+        """Say what would balance."""
+        return self.desk.offer(progress)
 
     def clear(self, view: ClearView) -> Clearing:
         """Admit and match; `filled_wh` belongs to the admitted book."""

@@ -24,6 +24,9 @@ class LedgerKind(IntEnum):
     LOSS = 5
     NETWORK_CHARGE = 6
     MARKET_FEE = 7
+    ROOM_DAY_AHEAD = 8
+    ROOM = 9
+    ROOM_TOP_UP = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,11 @@ class Ledger:
             self.price_eur_per_kwh[rows],
             self.money[rows],
         )
+
+    def followed_by(self, other: "Ledger") -> "Ledger":
+        """Return these rows and then another ledger's."""
+        columns = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in self.__slots__}
+        return Ledger(**columns)
 
     def balances(self, accounts: Accounts) -> np.ndarray:
         """Money got less money given by each account, int64 (accounts.count,) in 1e-5 EUR; sums to zero."""

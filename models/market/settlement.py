@@ -11,9 +11,12 @@ WHOLESALE        supplier's sum      upstream     day-ahead
 LOSS             losses              upstream     day-ahead, for the operator
 NETWORK_CHARGE   metered import      operator     network charge
 MARKET_FEE       sold and bought     marketplace  market fee
+ROOM_DAY_AHEAD   room beyond fair    operator     of the day gate's negotiation
+ROOM             room moved since    operator     of the interval's negotiation
+ROOM_TOP_UP      1 kWh               operator     what a loser is paid
 ===============  ==================  ===========  ========================================================
 
-For the last two kinds energy is what the charge is reckoned on; none changes hands. Energies are signed by
+From NETWORK_CHARGE on energy is what the charge is reckoned on; none changes hands. Energies are signed by
 the law of units: positive into the grid.
 """
 
@@ -26,7 +29,9 @@ from cosim.models.errors import SimulationError
 from cosim.models.market.ledger import MONEY_PER_EUR, Accounts, Ledger, LedgerKind
 from cosim.models.market.mechanism import Trades
 from cosim.models.market.order import WH_PER_KWH
+from cosim.models.market.room_account import RoomAccount, RoomRows, top_up_rows, trade_rows
 from cosim.models.market.tariff import Prices
+from cosim.models.time import Interval
 
 __all__ = [
     "MONEY_PER_EUR",
@@ -87,13 +92,27 @@ def settle(
     passive_wh: int,
     loss_wh: int,
     prices: SettlementPrices,
+    room: tuple[RoomAccount, Interval] | None = None,
 ) -> Ledger:
     """Settle one interval.
 
     `trades` as they stand after voiding; `nominated_wh`, `metered_wh` int64 (n,) and `passive_wh`, positive
-    into the grid; `loss_wh` as `metered_loss_wh` gives it. Raises SimulationError when a price or an amount
-    is not a number.
+    into the grid; `loss_wh` as `metered_loss_wh` gives it; `room` the account of negotiated room, and the interval
+    it is about. Raises SimulationError when a price or an amount is not a number.
     """
+    ledger = _energy_ledger(trades, nominated_wh, metered_wh, passive_wh, loss_wh, prices)
+    return ledger if room is None else ledger.followed_by(_room_ledger(*room, Accounts(len(metered_wh))))
+
+
+def _energy_ledger(
+    trades: Trades,
+    nominated_wh: np.ndarray,
+    metered_wh: np.ndarray,
+    passive_wh: int,
+    loss_wh: int,
+    prices: SettlementPrices,
+) -> Ledger:
+    """Settle energy and what is charged on it."""
     count = len(metered_wh)
     kind, party, partner = _layout(count)
     given_wh = _given_wh(trades, nominated_wh, metered_wh, passive_wh, loss_wh)
@@ -188,6 +207,21 @@ def _prices(count: int, prices: SettlementPrices) -> tuple[np.ndarray, np.ndarra
         column[2 * count + 3 : 3 * count + 4] = prices.network_charge_eur_per_kwh
         column[3 * count + 4 :] = prices.market_fee_eur_per_kwh
     return take, give
+
+
+def _room_ledger(room: RoomAccount, interval: Interval, accounts: Accounts) -> Ledger:
+    """Settle room between prosumers and the operator."""
+    blocks = (
+        (LedgerKind.ROOM_DAY_AHEAD, trade_rows(room.day_ahead, interval)),
+        (LedgerKind.ROOM, trade_rows(room.intraday, interval)),
+        (LedgerKind.ROOM_TOP_UP, top_up_rows(room.top_up_eur)),
+    )
+    kind = np.concatenate([np.full(len(rows.party), kind, np.int8) for kind, rows in blocks])
+    party, taken_wh, price = (
+        np.concatenate([getattr(rows, name) for _, rows in blocks]) for name in RoomRows.__slots__
+    )
+    operator, takes = np.full(len(party), accounts.operator), taken_wh > 0
+    return _ledger(kind, np.where(takes, party, operator), np.where(takes, operator, party), np.abs(taken_wh), price)
 
 
 def _ledger(kind: np.ndarray, payer: np.ndarray, payee: np.ndarray, energy_wh: np.ndarray, price: np.ndarray) -> Ledger:

@@ -1,0 +1,46 @@
+"""The day gate: at a fixed local hour the room of the next local day is negotiated.
+
+A local day has 92, 96 or 100 quarter-hours. A run that begins negotiates what is left of its first day at once.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from cosim.models.time import SECONDS_PER_HOUR, Horizon, Interval
+
+
+@dataclass(frozen=True, slots=True)
+class DayGate:
+    """When the gate closes: `hour` of the clock in `zone`, for intervals of a run that begins at `run_start`."""
+
+    run_start: datetime
+    zone: str
+    interval_s: int
+    hour: int = 12
+
+    def days(self, now: int, *, first: bool) -> list[range]:
+        """Return the intervals of each day that is negotiated at the start of interval `now`; `first`: a run begins."""
+        begin = max(now, 0) if first else now
+        local = self._local(begin)
+        tomorrow, after = (self._midnight(local.date() + timedelta(days=ahead)) for ahead in (1, 2))
+        closes = local.hour == self.hour and local.minute * 60 + local.second < self.interval_s
+        found = [range(begin, tomorrow)] if first else []
+        if closes or (first and local.hour > self.hour):
+            found.append(range(tomorrow, after))
+        return found
+
+    def horizon(self, day: range) -> Horizon:
+        """Return a day as a horizon of hours, with a shorter last step where it does not divide."""
+        per_hour = max(1, SECONDS_PER_HOUR // self.interval_s)
+        whole, rest = divmod(len(day), per_hour)
+        counts = (per_hour,) * whole + ((rest,) if rest else ())
+        return Horizon(Interval(day.start, day.start * self.interval_s, self.interval_s), counts)
+
+    def _local(self, index: int) -> datetime:
+        return (self.run_start + timedelta(seconds=index * self.interval_s)).astimezone(ZoneInfo(self.zone))
+
+    def _midnight(self, day: date) -> int:
+        """Return the interval with which a local day begins."""
+        midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
+        return round((midnight - self.run_start.astimezone(UTC)).total_seconds()) // self.interval_s
