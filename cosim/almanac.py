@@ -1,6 +1,6 @@
 """What nature brings and what forecasters expect of it: only this file holds the true series of a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,18 +12,20 @@ from cosim.models.devices.corridors import ExogenousWindow
 from cosim.models.devices.demand import Demand
 from cosim.models.devices.sessions import EvSessions
 from cosim.models.errors import BadInputError
-from cosim.models.forecast.forecaster import Forecaster, ForecastView
+from cosim.models.forecast.forecaster import Draws, Forecaster, ForecastView
 from cosim.models.forecast.noisy import fit_noise
 from cosim.models.forecast.perfect import Perfect
 from cosim.models.forecast.persistence import Persistence
 from cosim.models.series import SeriesSum
 from cosim.models.step import PassiveLoad
 from cosim.models.time import Horizon, Interval
+from cosim.models.uncertainty.scenarios import SHARES, Scenarios, reduced
 from cosim.randomness import Chance
 from cosim.setting import Outlook
 
 HISTORY_DAYS = 7
 NOISE_DAYS = 28
+MEMBERS = 50
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class _Noise:
 
 @dataclass(frozen=True)
 class Almanac:
-    """Answers as nature: `actual` for what happened, `outlook` for what is expected.
+    """Answers as nature: `actual` for what happened, `outlook` for what is expected, `scenarios` for what may come.
 
     Reactive demand is not forecast by itself: it follows forecast demand at the profile's power factor.
     """
@@ -73,6 +75,7 @@ class Almanac:
     guard: Guard
     intervals_per_day: int
     _noise: dict[str, _Noise] = field(default_factory=dict, init=False, repr=False)
+    _draws: dict[tuple[str, int], Draws] = field(default_factory=dict, init=False, repr=False)
 
     def actual(self, interval: Interval) -> tuple[Exogenous, PassiveLoad]:
         """Return what an interval really brought."""
@@ -112,6 +115,24 @@ class Almanac:
 
     def outlook(self, now: int, horizon: Horizon) -> Outlook:
         """Return what forecasts issued at interval `now` expect of a horizon; data before `now` are known."""
+        # Who knows the future exactly knows the cars that will come, too.
+        return self._outlook(now, horizon, self.sessions, None if self._foresees else now)
+
+    def day_outlook(self, now: int, horizon: Horizon) -> Outlook:
+        """Return an outlook on a horizon that begins after intervals that are not decided yet.
+
+        Cars that have not come are expected as they came on the last day that is known, in the window and on
+        the bridge to it; `outlook` knows nothing of them, which is right for plans that are made anew at every
+        interval and wrong for a commitment to tomorrow.
+        """
+        sessions = self.sessions if self._foresees else self.sessions.expected(now)
+        return self._outlook(now, horizon, sessions, None)
+
+    @property
+    def _foresees(self) -> bool:
+        return isinstance(self.forecaster, Perfect)
+
+    def _outlook(self, now: int, horizon: Horizon, sessions: EvSessions, known_at: int | None) -> Outlook:
         self._check_known(now)
         first, count = horizon.first.index, horizon.base_intervals
         ahead = first - now
@@ -122,15 +143,13 @@ class Almanac:
         passive = self._forecast("passive", self.passive.demand, now, ahead + 1, self.passive.ids)[:, -1]
         back = self._back
         known = np.concatenate([self.demand.window(now - back, back), demand], axis=1)
-        # Who knows the future exactly knows the cars that will come, too.
-        known_at = None if isinstance(self.forecaster, Perfect) else now
         intervals = [horizon.first.shifted(step - ahead) for step in range(ahead + 1)]
         expected = tuple(
             self._exogenous(
                 known[:, step : step + back + 1],
                 available[:, step],
                 heat_pump[:, step],
-                *self.sessions.exogenous(interval.index, known_at),
+                *sessions.exogenous(interval.index, known_at),
                 interval,
             )
             for step, interval in enumerate(intervals)
@@ -143,10 +162,39 @@ class Almanac:
                 demand_kw=demand[:, ahead:],
                 backlog_max_kwh=self.shiftable.backlog_bound_kwh(known[:, ahead:], horizon.first.hours)[:, back:],
                 heat_pump_kw=heat_pump[:, ahead:],
-                ev=self.sessions.window(first, count, known_at),
+                ev=sessions.window(first, count, known_at),
             ),
             available_kw=available[:, ahead:],
         )
+
+    def passive_ahead(self, now: int, horizon: Horizon) -> PassiveLoad:
+        """Return what forecasts issued at `now` expect of passive customers in each step of a horizon (H, buses)."""
+        self._check_known(now)
+        ahead = horizon.first.index - now
+        expected = self._forecast("passive", self.passive.demand, now, ahead + horizon.base_intervals, self.passive.ids)
+        steps = [self.passive.at(step) for step in horizon.average(expected[:, ahead:]).T]
+        return PassiveLoad(np.stack([step.p_kw for step in steps]), np.stack([step.q_kvar for step in steps]))
+
+    def scenarios(
+        self,
+        now: int,
+        horizon: Horizon,
+        quantity: str = "generation",
+        *,
+        members: int = MEMBERS,
+        shares: Sequence[float] = SHARES,
+    ) -> Scenarios:
+        """Return what may come of a quantity over the steps of a horizon, as forecasters see it at `now`.
+
+        `quantity` is "generation", "demand", "heat_pump", or "net" (generation and demand, member by member).
+        An ensemble of `members` draws is asked for and reduced to scenarios of the probabilities `shares`. A
+        member's chance belongs to the prosumer, the member and the base interval: neither who else takes part
+        nor who asks when changes it.
+        """
+        self._check_known(now)
+        parts = {"net": ("generation", "demand")}.get(quantity, (quantity,))
+        drawn = [self._ensemble(part, now, horizon, members) for part in parts]
+        return reduced(horizon.average(sum(drawn[1:], start=drawn[0])), horizon.hours, shares)
 
     def _check_known(self, now: int) -> None:
         """Refuse a start so early in the profiles that no forecast could be made."""
@@ -163,30 +211,56 @@ class Almanac:
     def _forecast(self, quantity: str, series: SeriesSum, now: int, count: int, ids: tuple[str, ...]) -> np.ndarray:
         if not ids:
             return np.zeros((0, count))
-        noise = self._noise_of(quantity, series, ids)
-        known = "demand" if quantity == "passive" else quantity
-        reach = min(HISTORY_DAYS * self.intervals_per_day, series.known_before(now))
-        history = series.window(now - reach, reach)
-        view = ForecastView(
-            quantity=known,
-            issued_at=now,
-            first=now,
-            count=count,
-            history=history,
-            truth=series.window(now, count) if self.forecaster.clairvoyant else None,
-            spread=noise.spread,
-            rho=noise.rho,
-            normals=noise.normals,
-        )
+        view = self._view(quantity, series, now, now, count, ids)
         shown = locked(view)
         forecast = self.guard.call(
             lambda: self.forecaster.forecast(shown),
-            faults=lambda result: _faults(result, (len(ids), count)),
+            faults=lambda result: _faults("forecast", result, (len(ids), count)),
             fallback=lambda: Persistence().forecast(view),
             agent=f"forecaster of {quantity}",
             interval=now,
         )
         return view.clip(forecast)
+
+    def _ensemble(self, quantity: str, now: int, horizon: Horizon, members: int) -> np.ndarray:
+        """Return an ensemble (members, n, W) over the base intervals of a horizon."""
+        series = {"generation": self.generation, "demand": self.demand, "heat_pump": self.heat_pump}[quantity]
+        view = self._view(quantity, series, now, horizon.first.index, horizon.base_intervals, self.ids)
+        draws, shown = self._draws_of(quantity, members), locked(view)
+        ensemble = self.guard.call(
+            lambda: self.forecaster.ensemble(shown, members, draws),
+            faults=lambda result: _faults("ensemble", result, (members, len(self.ids), view.count)),
+            fallback=lambda: Persistence().ensemble(view, members, draws),
+            agent=f"forecaster of {quantity}",
+            interval=now,
+        )
+        return view.clip(ensemble)
+
+    def _view(
+        self, quantity: str, series: SeriesSum, now: int, first: int, count: int, ids: tuple[str, ...]
+    ) -> ForecastView:
+        noise = self._noise_of(quantity, series, ids)
+        reach = min(HISTORY_DAYS * self.intervals_per_day, series.known_before(now))
+        return ForecastView(
+            quantity="demand" if quantity == "passive" else quantity,
+            issued_at=now,
+            first=first,
+            count=count,
+            history=series.window(now - reach, reach),
+            truth=series.window(first, count) if self.forecaster.clairvoyant else None,
+            spread=noise.spread,
+            rho=noise.rho,
+            normals=noise.normals,
+        )
+
+    def _draws_of(self, quantity: str, members: int) -> Draws:
+        """Return the chance of an ensemble: every prosumer's members are streams of their own."""
+        if (quantity, members) not in self._draws:
+            names = [f"{name} member {member}" for member in range(members) for name in self.ids]
+            normals = self.chance.innovations(names, f"ensemble-{quantity}", self.intervals_per_day)
+            shape = (members, len(self.ids))
+            self._draws[quantity, members] = lambda first, count: normals(first, count).reshape(*shape, count)
+        return self._draws[quantity, members]
 
     def _noise_of(self, quantity: str, series: SeriesSum, ids: tuple[str, ...]) -> _Noise:
         if quantity not in self._noise:
@@ -196,8 +270,8 @@ class Almanac:
         return self._noise[quantity]
 
 
-def _faults(result: object, shape: tuple[int, int]) -> list[str]:
+def _faults(what: str, result: object, shape: tuple[int, ...]) -> list[str]:
     if not isinstance(result, np.ndarray) or result.shape != shape or result.dtype.kind != "f":
         found = getattr(result, "shape", type(result).__name__)
-        return [f"forecast returned {found}; an array of floats {shape} is needed"]
-    return [] if np.isfinite(result).all() else ["forecast returned NaN or infinity"]
+        return [f"{what} returned {found}; an array of floats {shape} is needed"]
+    return [] if np.isfinite(result).all() else [f"{what} returned NaN or infinity"]

@@ -36,6 +36,9 @@ def metered(setting: Setting, state: RunState, interval: Interval) -> Talk:
         share, result, passive = _delivered(setting, state.devices, held, exogenous, asked, interval, commitment)
     if share < 1.0:
         yield Ask("recorder", "note", (interval.index, "operator", "diverged", f"only {share:.0%} could be carried"))
+    if result.unsettled_kva > 0.0:
+        unsettled = f"inverters still miss their own laws by {float(result.unsettled_kva):.3g} kVA"
+        yield Ask("recorder", "note", (interval.index, "operator", "local_control", unsettled))
     check_interval(setting, state.devices, exogenous, passive, result, interval)
     metered_wh = whole_wh(result.delivery.net_kw, interval)
     money = _balances(setting, result)
@@ -57,6 +60,7 @@ def _commitment(setting: Setting, held: Pending, interval: Interval) -> Commitme
         trades=held.trades,
         nominated_wh=whole_wh(held.nominated_kw, interval),
         prices=SettlementPrices.of(told, 0, day_ahead),
+        room=held.room,
     )
 
 

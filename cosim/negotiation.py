@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from cosim.day_gate import DayGate
 from cosim.messages import PoolBid, PoolOffer, RoomBid, RoomNeed, RoomOffer
 from cosim.models.optimisation.consensus import Tolerance
 from cosim.models.optimisation.consensus_penalty import Balancing, PenaltyRule
@@ -49,6 +50,23 @@ class Terms:
     nested: bool = False
     pool_rounds: int = 20
     round_s: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RoomGates:
+    """When and how room is negotiated.
+
+    Attributes:
+        interval: terms of an interval's negotiation.
+        steps: how many steps it covers.
+        day: terms of the day gate's, None where there is no day gate.
+        gate: when the day gate closes.
+    """
+
+    interval: Terms
+    gate: DayGate
+    steps: int = 4
+    day: Terms | None = None
 
 
 @dataclass

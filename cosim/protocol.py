@@ -17,12 +17,14 @@ import numpy as np
 from cosim.delivery import metered
 from cosim.messages import (
     Cancellation,
+    EnvelopeGrant,
     Fills,
     Nomination,
     NominationCopy,
     OrderBatch,
     RoomRequest,
 )
+from cosim.models.devices.columns import Exogenous, SetPoints
 from cosim.models.devices.corridors import corridors
 from cosim.models.devices.deliver import deliver
 from cosim.models.devices.limits import limits
@@ -30,9 +32,12 @@ from cosim.models.envelope import Envelopes
 from cosim.models.grid.state import Diverged, violations
 from cosim.models.market.mechanism import Clearing, Trades
 from cosim.models.market.order import WH_PER_KWH
+from cosim.models.market.room_account import RoomAccount
 from cosim.models.step import Decisions, StepResult, step, whole_wh
 from cosim.models.stopwatch import section
-from cosim.models.time import Interval
+from cosim.models.time import Horizon, Interval
+from cosim.negotiation import RoomGates, Terms
+from cosim.room_gates import day_agreed, interval_agreed
 from cosim.setting import Outlook, Setting
 from cosim.state import Pending, RunState
 from cosim.talk import Ask, Gate, Send, Talk
@@ -43,39 +48,63 @@ def tick(setting: Setting, state: RunState, now: int) -> Talk:
     """Meter interval now - 1, then decide interval now + gate_lead; `state` is moved on."""
     if now > 0:
         yield from metered(setting, state, setting.interval(now - 1))
+    if setting.envelopes and setting.rooms is not None and setting.rooms.day is not None:
+        yield from _days_agreed(setting, setting.rooms, setting.rooms.day, state, now)
     if now + setting.gate_lead < setting.intervals:
         yield from decided(setting, state, now, setting.interval(now + setting.gate_lead))
     state.tick = now + 1
 
 
+def _days_agreed(setting: Setting, rooms: RoomGates, terms: Terms, state: RunState, now: int) -> Talk:
+    """Negotiate the days whose gate closes now; the first day of a run when it begins."""
+    state.forget_days_before(now)
+    for whole in rooms.gate.days(now, first=now == -setting.gate_lead):
+        day = range(whole.start, min(whole.stop, setting.intervals))
+        if day:
+            horizon = rooms.gate.horizon(day)
+            outlook = yield Ask("forecaster", "day_outlook", (now, horizon))
+            yield from day_agreed(terms, setting, state, now, _view(setting, state, horizon, outlook))
+
+
 def decided(setting: Setting, state: RunState, now: int, interval: Interval) -> Talk:
     """Forecast, ask, grant, trade, clear, redispatch, nominate, check: everything up to the commitment."""
     outlook: Outlook = yield Ask("forecaster", "outlook", (now, setting.horizon(interval.index)))
-    view = _view(setting, state, interval, outlook)
-    request = None
+    view = _view(setting, state, setting.horizon(interval.index), outlook)
+    request, account = None, None
     if setting.envelopes:
         request = yield from _requested(view)
-        grant = yield Ask(
-            "operator", "grant", (GrantView(interval, request, outlook.passive.p_kw, outlook.passive.q_kvar),)
-        )
-        grant = yield Send(grant)
+        grant, account = yield from _granted(setting, state, now, view, request, outlook)
         view = replace(view, envelopes=grant.envelopes)
     trades, price = Trades.empty(), None
     if setting.market:
         trades, price = yield from _traded(setting, view)
         view = yield from _told(setting, view, trades, price)
-    yield from _planned(setting, state, view, outlook, request, trades, price)
+    yield from _planned(setting, state, view, outlook, request, trades, price, account)
 
 
-def _view(setting: Setting, state: RunState, interval: Interval, outlook: Outlook) -> ProsumersView:
-    """Compose what prosumers see: their devices as expected when the interval begins, forecasts, prices."""
-    portfolio, devices = setting.community.portfolio, state.devices
-    for index, exogenous in enumerate(outlook.bridge, start=interval.index - len(outlook.bridge)):
+def _granted(
+    setting: Setting, state: RunState, now: int, view: ProsumersView, request: RoomRequest, outlook: Outlook
+) -> Generator[Ask | Send | Gate, Any, tuple[EnvelopeGrant, RoomAccount | None]]:
+    """Let the operator hand out room, or negotiate it."""
+    account = None
+    if setting.rooms is None:
+        told = GrantView(view.interval, request, outlook.passive.p_kw, outlook.passive.q_kvar)
+        grant = yield Ask("operator", "grant", (told,))
+    else:
+        grant, account = yield from interval_agreed(setting.rooms, setting, state, now, view)
+    arrived: EnvelopeGrant = yield Send(grant)
+    return arrived, account
+
+
+def _view(setting: Setting, state: RunState, horizon: Horizon, outlook: Outlook) -> ProsumersView:
+    """Compose what prosumers see: their devices as expected when the horizon begins, forecasts, prices."""
+    interval, portfolio, devices = horizon.first, setting.community.portfolio, state.devices
+    now = interval.index - len(outlook.bridge)
+    for index, exogenous in enumerate(outlook.bridge, start=now):
         if index < 0:
             continue  # the run's initial state is that of the start of interval 0
-        held = state.pending[index]
+        held = _held(state, index, exogenous)
         devices, _ = deliver(portfolio, devices, held.set_points, exogenous, setting.interval(index), held.envelopes)
-    horizon = setting.horizon(interval.index)
     edges = corridors(portfolio, devices, outlook.window, horizon)
     starts = interval.start_s + horizon.offsets * interval.duration_s
     count = len(setting.ids)
@@ -83,7 +112,7 @@ def _view(setting: Setting, state: RunState, interval: Interval, outlook: Outloo
         ids=setting.ids,
         interval=interval,
         horizon=horizon,
-        prices=setting.tariff.prices(starts, horizon.hours, (interval.index - setting.gate_lead) * setting.interval_s),
+        prices=setting.tariff.prices(starts, horizon.hours, now * setting.interval_s),
         last_price_eur_per_kwh=state.last_price_eur_per_kwh,
         portfolio=portfolio,
         state=devices,
@@ -98,6 +127,14 @@ def _view(setting: Setting, state: RunState, interval: Interval, outlook: Outloo
         envelopes=Envelopes.unlimited(count),
         position_kw=np.zeros(count),
     )
+
+
+def _held(state: RunState, index: int, exogenous: Exogenous) -> Decisions:
+    """Return what has been decided for an interval; where nothing has, all runs as it comes."""
+    pending = state.pending.get(index)
+    if pending is None:
+        return Decisions(SetPoints.as_it_comes(exogenous), Envelopes.unlimited(len(exogenous.available_kw)))
+    return Decisions(pending.set_points, pending.envelopes)
 
 
 def _requested(view: ProsumersView) -> Generator[Ask | Send | Gate, Any, RoomRequest]:
@@ -164,6 +201,7 @@ def _planned(
     request: RoomRequest | None,
     trades: Trades,
     price: float | None,
+    account: RoomAccount | None,
 ) -> Talk:
     """Redispatch, nominate, check; tighten at most n rounds, then curtail; commit what came of it."""
     plan = yield from _nominated(setting, view, outlook)
@@ -171,7 +209,7 @@ def _planned(
     while plan.breaks_limits and setting.rescue and request is not None:
         told = PlanView(
             view.interval,
-            Nomination(view.interval.index, plan.result.delivery.net_kw, plan.result.delivery.q_kvar),
+            Nomination(view.interval.index, plan.result.delivery.net_kw, plan.result.load_kvar),
             request,
             view.envelopes,
             outlook.passive.p_kw,
@@ -211,6 +249,7 @@ def _planned(
             "curtailed_by_rule_kwh": view.interval.energy_kwh(curtailed_kw),
             "voided_wh": float(voided_wh),
         },
+        room=account,
     )
     if price is not None:
         state.last_price_eur_per_kwh = price
@@ -233,7 +272,8 @@ def _nominated(
             outlook.passive,
             view.interval,
         )
-    net_kw, reactive_kvar = result.delivery.net_kw, result.delivery.q_kvar
+    # The operator adds what inverters answer by itself: it knows their laws.
+    net_kw, reactive_kvar = result.delivery.net_kw, result.load_kvar
     yield Send(Nomination(view.interval.index, net_kw=net_kw, reactive_kvar=reactive_kvar))
     yield Send(NominationCopy(view.interval.index, nominated_wh=whole_wh(net_kw, view.interval)))
     if isinstance(result.grid, Diverged):

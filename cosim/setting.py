@@ -13,6 +13,8 @@ from cosim.models.grid.state import Limits
 from cosim.models.market.tariff import PriceSeries, Tariff
 from cosim.models.step import Community, PassiveLoad
 from cosim.models.time import Horizon, Interval
+from cosim.models.uncertainty.scenarios import Scenarios
+from cosim.negotiation import RoomGates
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,18 @@ class Nature(Protocol):
         """Return what is expected of a horizon, knowing nothing of the intervals from `now` on."""
         ...
 
+    def day_outlook(self, now: int, horizon: Horizon) -> Outlook:
+        """Return the same for a horizon that begins after intervals nobody has decided yet: cars are expected, too."""
+        ...
+
+    def passive_ahead(self, now: int, horizon: Horizon) -> PassiveLoad:
+        """Return what is expected of customers without a market in each step of a horizon (H, buses)."""
+        ...
+
+    def scenarios(self, now: int, horizon: Horizon, quantity: str = "generation") -> Scenarios:
+        """Return what may come of a quantity over the steps of a horizon, knowing nothing from `now` on."""
+        ...
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -48,7 +62,7 @@ class Setting:
     `gate_lead` is how many intervals before its interval the gate closes. `market`, `envelopes` and `rescue`
     (tighten and curtail) switch steps of the protocol; the power-flow checks are always on. `truth` decides
     what is feasible, `twin` is the engine that operators search with; they are compared on every settled
-    interval.
+    interval. `rooms` says how room is negotiated, None where the operator hands it out alone.
     """
 
     ids: tuple[str, ...]
@@ -70,6 +84,7 @@ class Setting:
     market: bool = True
     envelopes: bool = True
     rescue: bool = True
+    rooms: RoomGates | None = None
 
     @property
     def intervals_per_day(self) -> int:

@@ -10,9 +10,24 @@ from typing import Any, Self
 import numpy as np
 
 from cosim.models.devices.columns import DeviceState, SetPoints
-from cosim.models.envelope import Envelopes
+from cosim.models.envelope import Envelopes, Room, RoomPrice
 from cosim.models.market.mechanism import Trades
+from cosim.models.market.room_account import RoomAccount, RoomTrade
 from cosim.recorder import EMPTY_DIGEST
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedDay:
+    """Room that a day gate committed: stacks (3, n, intervals) of lower, upper, net.
+
+    `room` in kW is what was agreed, `fair` the endowment, `price` in EUR/kWh what more of each cost; `top_up_eur` (n,)
+    is what losers are paid in each interval.
+    """
+
+    room: np.ndarray
+    fair: np.ndarray
+    price: np.ndarray
+    top_up_eur: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +35,7 @@ class Pending:
     """What has been decided for an interval that is not over yet.
 
     `nominated_kw` (n,) is the plan that passed the check. `plan` holds figures about how it came about, for
-    the record.
+    the record; `room` the account of negotiated room.
     """
 
     set_points: SetPoints
@@ -30,6 +45,7 @@ class Pending:
     trades: Trades
     price_eur_per_kwh: float | None
     plan: dict[str, float]
+    room: RoomAccount | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as nested dicts of arrays and numbers."""
@@ -41,6 +57,7 @@ class Pending:
             "trades": _columns(self.trades),
             "price_eur_per_kwh": self.price_eur_per_kwh,
             "plan": self.plan,
+            "room": None if self.room is None else _account_to_plain(self.room),
         }
 
     @classmethod
@@ -54,18 +71,43 @@ class Pending:
             trades=Trades(**plain["trades"]),
             price_eur_per_kwh=plain["price_eur_per_kwh"],
             plan=plain["plan"],
+            room=None if plain["room"] is None else _account_from_plain(plain["room"]),
         )
 
 
 @dataclass
 class RunState:
-    """Where a run stands: next tick, devices as last metered, what is pending, the result so far."""
+    """Where a run stands: next tick, devices as last metered, what is pending, the result so far.
+
+    `days` holds what day gates have committed, by the first interval of the day.
+    """
 
     tick: int
     devices: DeviceState
     pending: dict[int, Pending] = field(default_factory=dict)
+    days: dict[int, CommittedDay] = field(default_factory=dict)
     last_price_eur_per_kwh: float | None = None
     digest: bytes = EMPTY_DIGEST
+
+    def day_of(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+        """Return room, fair room, price (3, n) and top-up (n,) committed for an interval, None if there are none."""
+        for first, day in self.days.items():
+            if 0 <= index - first < day.room.shape[-1]:
+                at = index - first
+                return day.room[..., at], day.fair[..., at], day.price[..., at], day.top_up_eur
+        return None
+
+    def committed(self, index: int, steps: int) -> tuple[Room, RoomPrice] | None:
+        """Return room and price (n, steps) committed for intervals from one on, None unless for all of them."""
+        found = [self.day_of(index + step) for step in range(steps)]
+        if any(part is None for part in found):
+            return None
+        room, price = (np.stack([part[place] for part in found if part], axis=-1) for place in (0, 2))
+        return Room.of(room), RoomPrice.of(price)
+
+    def forget_days_before(self, index: int) -> None:
+        """Drop days that are over."""
+        self.days = {first: day for first, day in self.days.items() if first + day.room.shape[-1] > index}
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as nested dicts of arrays, numbers and strings."""
@@ -73,6 +115,7 @@ class RunState:
             "tick": self.tick,
             "devices": self.devices.to_arrays(),
             "pending": {str(index): pending.to_plain() for index, pending in sorted(self.pending.items())},
+            "days": {str(first): _columns(day) for first, day in sorted(self.days.items())},
             "last_price_eur_per_kwh": self.last_price_eur_per_kwh,
             "digest": self.digest.hex(),
         }
@@ -84,9 +127,19 @@ class RunState:
             tick=plain["tick"],
             devices=DeviceState.from_arrays(plain["devices"]),
             pending={int(index): Pending.from_plain(item) for index, item in plain["pending"].items()},
+            days={int(first): CommittedDay(**day) for first, day in plain["days"].items()},
             last_price_eur_per_kwh=plain["last_price_eur_per_kwh"],
             digest=bytes.fromhex(plain["digest"]),
         )
+
+
+def _account_to_plain(account: RoomAccount) -> dict[str, Any]:
+    trades = {name: _columns(getattr(account, name)) for name in ("day_ahead", "intraday")}
+    return {**trades, "top_up_eur": account.top_up_eur}
+
+
+def _account_from_plain(plain: dict[str, Any]) -> RoomAccount:
+    return RoomAccount(RoomTrade(**plain["day_ahead"]), RoomTrade(**plain["intraday"]), plain["top_up_eur"])
 
 
 def _columns(value: Any) -> dict[str, np.ndarray]:

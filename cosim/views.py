@@ -16,9 +16,10 @@ from cosim.models.devices.columns import DeviceState, Exogenous
 from cosim.models.devices.corridor import Corridor
 from cosim.models.devices.limits import PowerRange
 from cosim.models.devices.portfolio import Portfolio
-from cosim.models.envelope import Envelope, Envelopes
+from cosim.models.envelope import Envelope, Envelopes, Room, RoomPrice
 from cosim.models.market.tariff import Prices
 from cosim.models.time import Horizon, Interval
+from cosim.models.uncertainty.scenarios import Scenarios
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,41 @@ def take_rows(value: Any, rows: np.ndarray, count: int) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class NegotiationView:
+    """What a cohort knows when a negotiation opens.
+
+    Attributes:
+        prosumers: devices, prices and forecasts over the planning horizon of H steps, as when bidding.
+        generation: scenarios (n, K, H) of the power that could be fed in.
+        steps: how many first steps of the horizon are negotiated, S <= H.
+        late_buy_eur_per_kwh: what energy costs that was not bought in time (H,).
+        late_sell_eur_per_kwh: what energy earns that was not sold in time (H,).
+        pool: whether trades with others are negotiated too.
+    """
+
+    prosumers: ProsumersView
+    generation: Scenarios
+    steps: int
+    late_buy_eur_per_kwh: np.ndarray
+    late_sell_eur_per_kwh: np.ndarray
+    pool: bool
+
+    def __len__(self) -> int:
+        return len(self.prosumers)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Return the view of some rows."""
+        return type(self)(
+            self.prosumers.take(rows),
+            take_rows(self.generation, rows, len(self)),
+            self.steps,
+            self.late_buy_eur_per_kwh,
+            self.late_sell_eur_per_kwh,
+            self.pool,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Flexible:
     """A demand that can wait: least and most energy consumed by the end of each step (kWh), and the power limit (kW).
 
@@ -149,6 +185,44 @@ class GrantView:
     request: RoomRequest
     passive_kw: np.ndarray
     passive_kvar: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class RoomView:
+    """What the operator sees when a negotiation opens: S steps, its own forecasts, what it has committed before.
+
+    Attributes:
+        horizon: the negotiated steps.
+        passive_kw: forecast passive load (S, buses).
+        passive_kvar: its reactive power (S, buses).
+        loss_eur_per_kwh: what the operator pays for losses (S,).
+        committed: room that the day gate committed, and its price (n, S); None where there is none.
+    """
+
+    horizon: Horizon
+    passive_kw: np.ndarray
+    passive_kvar: np.ndarray
+    loss_eur_per_kwh: np.ndarray
+    committed: tuple[Room, RoomPrice] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoomGrant:
+    """What the operator commits at the end of a negotiation (n, S).
+
+    Attributes:
+        room: bands that the grid carries in every point of theirs, and net powers inside.
+        price: what a kWh more of each part cost.
+        fair: the room that everybody would have had without a negotiation, its endowment.
+        rounds: how many rounds it took.
+        settled: whether both sides agreed, or the rounds ended first.
+    """
+
+    room: Room
+    price: RoomPrice
+    fair: Room
+    rounds: int
+    settled: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """One interval as a pure function: device states, decisions and weather in; next states, grid and ledger out.
 
-The same function plans (on forecasts, without a ledger), delivers (on what really happened, with one) and trains:
-leading axes of the columns (days, scenarios, populations) broadcast as far as the flow engine handed in carries them.
+Devices answer decisions and weather, the grid answers their powers, and inverters under local control answer its
+voltages until nothing moves any more. The same function plans (on forecasts, without a ledger), delivers (on what
+really happened, with one) and trains: leading axes of the columns (days, scenarios, populations) broadcast as far as
+the flow engine handed in carries them.
 """
 
 from dataclasses import dataclass
@@ -11,12 +13,13 @@ from typing import Protocol
 import numpy as np
 
 from cosim.models.devices.columns import Delivery, DeviceState, Exogenous, SetPoints
-from cosim.models.devices.deliver import deliver
 from cosim.models.devices.portfolio import Portfolio
 from cosim.models.envelope import Envelopes
 from cosim.models.grid.state import Diverged, GridState
+from cosim.models.local_response import Scene
 from cosim.models.market.mechanism import Trades
 from cosim.models.market.order import WH_PER_KWH
+from cosim.models.market.room_account import RoomAccount
 from cosim.models.market.settlement import Ledger, SettlementPrices, metered_loss_wh, settle
 from cosim.models.time import Interval
 
@@ -70,21 +73,28 @@ class Decisions:
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """What the market and the supplier hold a prosumer to: trades, nominated energy in Wh (n,), and the prices."""
+    """What a prosumer is held to: trades, nominated energy in Wh (n,), the prices, and the room it bought."""
 
     trades: Trades
     nominated_wh: np.ndarray
     prices: SettlementPrices
+    room: RoomAccount | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Next device state, what was delivered, the grid it made, and who owes whom (None where nothing is settled)."""
+    """Next device state, what was delivered, the grid it made, and who owes whom (None where nothing is settled).
+
+    `load_kvar` (..., n) is the reactive power before inverters add theirs. `unsettled_kva` (...) says by how much local
+    control misses its own laws: 0 but where it goes on hunting, NaN where there is no power flow to answer.
+    """
 
     state: DeviceState
     delivery: Delivery
     grid: GridState | Diverged
     ledger: Ledger | None
+    load_kvar: np.ndarray
+    unsettled_kva: np.ndarray
 
 
 def step(
@@ -101,10 +111,17 @@ def step(
 
     Without a `commitment` nothing is settled, and neither is an interval whose power flow diverged.
     """
-    after, delivery = deliver(
-        community.portfolio, state, decisions.set_points, exogenous, interval, decisions.envelopes
-    )
-    grid = power_flow(community, flow, delivery.net_kw, delivery.q_kvar, passive)
+    carried = Scene(
+        community.portfolio,
+        community.bus,
+        lambda net_kw, q_kvar: power_flow(community, flow, net_kw, q_kvar, passive),
+        state,
+        decisions.set_points,
+        decisions.envelopes,
+        exogenous,
+        interval,
+    ).carried()
+    delivery, grid = carried.delivery, carried.grid
     ledger = None
     if commitment is not None and isinstance(grid, GridState):
         metered_wh = whole_wh(delivery.net_kw, interval)
@@ -115,8 +132,9 @@ def step(
             passive_wh=passive_wh(passive, interval),
             loss_wh=metered_loss_wh(metered_wh, passive_wh(passive, interval), slack_wh(grid, interval)),
             prices=commitment.prices,
+            room=None if commitment.room is None else (commitment.room, interval),
         )
-    return StepResult(after, delivery, grid, ledger)
+    return StepResult(carried.state, delivery, grid, ledger, carried.load_kvar, carried.unsettled_kva)
 
 
 def power_flow(

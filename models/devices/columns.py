@@ -13,7 +13,7 @@ class DeviceState:
 
     `soc_kwh` (..., n) in the batteries; `backlog_kwh` (..., n) shifted demand still owed; `heat_kwh` (...,
     n) in the heat pumps' buffers, in electrical kWh; `ev_remaining_kwh` (..., n, K) still to be charged into
-    connected cars.
+    connected cars, more than they came for where they gave back.
     """
 
     soc_kwh: np.ndarray
@@ -56,7 +56,8 @@ class Exogenous:
 class SetPoints:
     """What a prosumer asks of its devices, in kW, all (..., n).
 
-    `battery_kw` positive when discharging; `shiftable_kw`, `ev_kw` (the whole fleet), `heat_pump_kw` <= 0;
+    `battery_kw` positive when discharging; `shiftable_kw`, `heat_pump_kw` <= 0; `ev_kw` of the whole fleet,
+    positive when it gives back;
     `generation_kw` >= 0 is a cap, infinite where nothing is curtailed. Devices do what physics lets them.
     """
 
@@ -65,6 +66,12 @@ class SetPoints:
     ev_kw: np.ndarray
     heat_pump_kw: np.ndarray
     generation_kw: np.ndarray
+
+    @classmethod
+    def as_it_comes(cls, exogenous: "Exogenous") -> Self:
+        """Nothing decided: demand served, cars charge on arrival, heat pump on profile, battery idle."""
+        nothing, most = np.zeros_like(exogenous.available_kw), np.full_like(exogenous.available_kw, np.inf)
+        return cls(nothing, -most, -most, exogenous.heat_pump_kw, most)
 
     def faults(self, count: int) -> list[str]:
         """Say what is wrong with set-points for `count` prosumers: shape, NaN; empty when nothing is."""
@@ -85,6 +92,7 @@ class Delivery:
     `demand_kw` is the firm part served; `net_kw` the plain sum of the six device columns before it, in that
     order; `curtailed_kw`, `unserved_kw` >= 0 (firm demand, and shiftable demand whose delay ran out);
     `ev_unmet_kwh` what cars left without; `heat_unmet_kwh` what the heat pumps' buffers could not give.
+    `v2g_kw` >= 0 is what cars gave back, which `ev_kw` holds net of what others charged meanwhile.
     """
 
     demand_kw: np.ndarray
@@ -99,6 +107,7 @@ class Delivery:
     unserved_kw: np.ndarray
     ev_unmet_kwh: np.ndarray
     heat_unmet_kwh: np.ndarray
+    v2g_kw: np.ndarray
 
     def set_points(self) -> SetPoints:
         """Return the set-points that ask for exactly this delivery."""

@@ -18,7 +18,7 @@ TOP_UP_WH = WH_PER_KWH
 
 @dataclass(frozen=True, slots=True)
 class RoomTrade:
-    """Room that changed hands (n,): kW more of export and of import room, and the price of each in EUR/kWh."""
+    """Room that changed hands (..., n): kW more of export and of import room, and the price of each in EUR/kWh."""
 
     export_kw: np.ndarray
     export_eur_per_kwh: np.ndarray
@@ -31,11 +31,10 @@ class RoomTrade:
         zeros = np.zeros(count)
         return cls(zeros, zeros, zeros, zeros)
 
-    def cost_eur(self, hours: float) -> np.ndarray:
-        """Return what each prosumer pays for it (n,), negative if it is paid."""
-        rate = self.export_kw * self.export_eur_per_kwh + self.import_kw * self.import_eur_per_kwh
-        cost: np.ndarray = hours * rate
-        return cost
+    def rate_eur_per_h(self) -> np.ndarray:
+        """Return what each prosumer pays for an hour of it, negative if it is paid."""
+        rate: np.ndarray = self.export_kw * self.export_eur_per_kwh + self.import_kw * self.import_eur_per_kwh
+        return rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ __all__ = [
 
 MONEY_PER_EUR_WH = MONEY_PER_EUR // WH_PER_KWH
 EXACT_LIMIT = 2.0**53
+SHORT_FACTOR = 1.3
+LONG_FACTOR = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ class SettlementPrices:
     network_charge_eur_per_kwh: float
     market_fee_eur_per_kwh: float
     day_ahead_eur_per_kwh: float
-    short_factor: float = 1.3
-    long_factor: float = 0.7
+    short_factor: float = SHORT_FACTOR
+    long_factor: float = LONG_FACTOR
 
     @classmethod
     def of(cls, prices: Prices, step: int, day_ahead_eur_per_kwh: float) -> "SettlementPrices":
@@ -76,12 +78,17 @@ class SettlementPrices:
     @property
     def short_eur_per_kwh(self) -> float | np.ndarray:
         """What taking more (or giving less) than nominated costs."""
-        return self.energy_eur_per_kwh + (self.short_factor - 1) * np.abs(self.energy_eur_per_kwh)
+        return dearer(self.energy_eur_per_kwh, self.short_factor - 1)
 
     @property
     def long_eur_per_kwh(self) -> float | np.ndarray:
         """What giving more (or taking less) than nominated earns."""
-        return self.sell_eur_per_kwh - (1 - self.long_factor) * np.abs(self.sell_eur_per_kwh)
+        return dearer(self.sell_eur_per_kwh, self.long_factor - 1)
+
+
+def dearer(price: float | np.ndarray, share: float) -> float | np.ndarray:
+    """Return a price raised by a share of its size, so that the sign of the price does not turn the change round."""
+    return price + share * np.abs(price)
 
 
 def settle(

@@ -21,29 +21,17 @@ def with_room(view: ProsumersView, lower_kw: np.ndarray, upper_kw: np.ndarray) -
     return Envelopes(np.minimum(lower, firm), np.maximum(upper, firm))
 
 
-def undecided(view: ProsumersView) -> SetPoints:
-    """All runs as it comes: demand served, cars charge on arrival, heat pump on profile, battery idle."""
-    nothing, most = np.zeros(len(view)), np.full(len(view), np.inf)
-    return SetPoints(
-        battery_kw=nothing,
-        shiftable_kw=-most,
-        ev_kw=-most,
-        heat_pump_kw=view.expected.heat_pump_kw,
-        generation_kw=most,
-    )
-
-
 def natural(view: ProsumersView) -> Delivery:
     """Return what the devices are expected to do if nothing is decided and no envelope holds (n,)."""
-    free = Envelopes.unlimited(len(view))
-    return deliver(view.portfolio, view.state, undecided(view), view.expected, view.interval, free)[1]
+    free, points = Envelopes.unlimited(len(view)), SetPoints.as_it_comes(view.expected)
+    return deliver(view.portfolio, view.state, points, view.expected, view.interval, free)[1]
 
 
 def battery_takes_the_rest(view: ProsumersView) -> SetPoints:
     """Return set-points where the battery cancels the natural net power beyond what was traded."""
     rest = natural(view).net_kw - view.position_kw
     power = view.portfolio.battery.power_kw
-    points = undecided(view)
+    points = SetPoints.as_it_comes(view.expected)
     return SetPoints(
         battery_kw=np.clip(-rest, -power, power),
         shiftable_kw=points.shiftable_kw,

@@ -19,56 +19,22 @@ import numpy as np
 
 from cosim.agents.prosumer.bidding.strategy import CohortChance
 from cosim.models.envelope import Room, RoomPrice
-from cosim.models.uncertainty.scenarios import Scenarios
-from cosim.views import ProsumersView, ProsumerView, take_rows
-
-
-@dataclass(frozen=True, slots=True)
-class NegotiationView:
-    """What a cohort knows when a negotiation opens.
-
-    Attributes:
-        prosumers: devices, prices and forecasts over the planning horizon of H steps, as when bidding.
-        generation: scenarios (n, K, H) of the power that could be fed in.
-        steps: how many first steps of the horizon are negotiated, S <= H.
-        late_buy_eur_per_kwh: what energy costs that was not bought in time (H,).
-        late_sell_eur_per_kwh: what energy earns that was not sold in time (H,).
-        pool: whether trades with others are negotiated too.
-    """
-
-    prosumers: ProsumersView
-    generation: Scenarios
-    steps: int
-    late_buy_eur_per_kwh: np.ndarray
-    late_sell_eur_per_kwh: np.ndarray
-    pool: bool
-
-    def __len__(self) -> int:
-        return len(self.prosumers)
-
-    def take(self, rows: np.ndarray) -> Self:
-        """Return the view of some rows."""
-        return type(self)(
-            self.prosumers.take(rows),
-            take_rows(self.generation, rows, len(self)),
-            self.steps,
-            self.late_buy_eur_per_kwh,
-            self.late_sell_eur_per_kwh,
-            self.pool,
-        )
+from cosim.views import NegotiationView, ProsumerView
 
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """What a cohort hears in a round: columns (n, S), the last that reached each row.
+    """What a cohort hears in a round: columns (n, S) unless said, the last that reached each row.
+
+    A row that nothing has reached yet reckons with its connection, at no price and without a pull.
 
     Attributes:
         round: 0 for the opening offer.
         room: band, and net power inside it, that the operator would carry.
         price: what one more kWh of each part of the room costs.
         trade_kw: sale (purchase: negative) that would balance the pool; zeros without one.
-        trade_price_eur_per_kwh: public price of the pool (S,); zeros without one.
-        penalty_eur_per_kw2h: weight of the pull towards the offer that makes rounds converge.
+        trade_price_eur_per_kwh: public price of the pool; zeros without one.
+        penalty_eur_per_kw2h: weight (n,) of the pull towards the offer that makes rounds converge.
     """
 
     round: int
@@ -76,7 +42,7 @@ class Offers:
     price: RoomPrice
     trade_kw: np.ndarray
     trade_price_eur_per_kwh: np.ndarray
-    penalty_eur_per_kw2h: float
+    penalty_eur_per_kw2h: np.ndarray
 
     def take(self, rows: np.ndarray) -> Self:
         """Return the offers of some rows."""
@@ -85,8 +51,8 @@ class Offers:
             Room.of(self.room.stacked()[:, rows]),
             RoomPrice.of(self.price.stacked()[:, rows]),
             self.trade_kw[rows],
-            self.trade_price_eur_per_kwh,
-            self.penalty_eur_per_kw2h,
+            self.trade_price_eur_per_kwh[rows],
+            self.penalty_eur_per_kw2h[rows],
         )
 
 

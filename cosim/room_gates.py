@@ -1,0 +1,141 @@
+"""The two gates at which room is negotiated: for the next day, and again for an interval and the few after it.
+
+At the day gate everybody plans a whole day with the uncertainty of a day ahead; what is agreed is committed and
+settled (settlement 1). At an interval's gate the talk goes on from there over a few steps, for a few rounds; what
+changes is settled at the new prices (settlement 2). What is granted is always the operator's copy.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cosim.messages import EnvelopeGrant, RoomClaim, RoomNeed
+from cosim.models.devices.corridor import Corridor
+from cosim.models.envelope import Room, RoomPrice
+from cosim.models.market.room_account import RoomAccount, RoomTrade
+from cosim.models.market.settlement import LONG_FACTOR, SHORT_FACTOR, dearer
+from cosim.models.market.tariff import Prices
+from cosim.models.time import Horizon
+from cosim.negotiation import RoomGates, Terms, negotiated
+from cosim.setting import Setting
+from cosim.state import CommittedDay, RunState
+from cosim.talk import Ask, Gate, Send
+from cosim.views import NegotiationView, ProsumersView, RoomGrant, RoomView
+
+# What was not bought in time costs at least this much more, and not sold in time earns this much less, even where the
+# price is zero: otherwise nobody would care about time.
+LEAST_LATENESS_EUR_PER_KWH = 1e-4
+
+Said = Generator[Ask | Send | Gate, Any, Any]
+
+
+def day_agreed(terms: Terms, setting: Setting, state: RunState, now: int, view: ProsumersView) -> Said:
+    """Negotiate the day that a view looks at, commit it, and top up who would have done better with the fair room."""
+    horizon = view.horizon
+    opened = yield from _opened(terms, setting, now, view, horizon.steps, None)
+    grant = yield from _talked(terms, view, opened)
+    room, fair, price = (part.stacked() for part in (grant.room, grant.fair, grant.price))
+    paid_eur = _trade(room, fair, price).rate_eur_per_h() @ horizon.hours
+    loss_eur = yield Ask("prosumers", "claims", (opened.prosumers, grant.room, paid_eur, grant.fair))
+    claim = yield Send(RoomClaim(horizon.first.index, loss_eur))
+    top_up_eur = yield Ask("operator", "top_up", (claim, float(paid_eur.sum())))
+    counts = np.array(horizon.counts)
+    state.days[horizon.first.index] = CommittedDay(
+        room=np.repeat(room, counts, axis=-1),
+        fair=np.repeat(fair, counts, axis=-1),
+        price=np.repeat(price, counts, axis=-1),
+        top_up_eur=top_up_eur / horizon.base_intervals,
+    )
+    said = f"{grant.rounds} rounds, paid {paid_eur.sum():.2f} EUR for room, topped up {top_up_eur.sum():.2f} EUR"
+    yield Ask("recorder", "note", (max(now, 0), "operator", "day_gate", said))
+
+
+def interval_agreed(
+    gates: RoomGates, setting: Setting, state: RunState, now: int, view: ProsumersView
+) -> Generator[Ask | Send | Gate, Any, tuple[EnvelopeGrant, RoomAccount, RoomGrant]]:
+    """Negotiate an interval and the steps after it; return its grant and what it costs."""
+    index = view.interval.index
+    steps = min(gates.steps, setting.horizon_fine, setting.intervals - index)
+    opened = yield from _opened(gates.interval, setting, now, view, steps, state.committed(index, steps))
+    grant = yield from _talked(gates.interval, view, opened)
+    room, fair, price = (part.stacked()[..., 0] for part in (grant.room, grant.fair, grant.price))
+    letter = EnvelopeGrant(index, round=0, envelopes=grant.room.bands(0))
+    day = state.day_of(index)
+    if day is None:
+        nothing = np.zeros(len(setting.ids))
+        return letter, RoomAccount(RoomTrade.none(len(setting.ids)), _trade(room, fair, price), nothing), grant
+    before, fair, day_price, top_up_eur = day
+    account = RoomAccount(_trade(before, fair, day_price), _trade(room, before, price), top_up_eur)
+    return letter, account, grant
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What both sides see when a negotiation opens."""
+
+    prosumers: NegotiationView
+    operator: RoomView
+
+
+def _opened(
+    terms: Terms,
+    setting: Setting,
+    now: int,
+    view: ProsumersView,
+    steps: int,
+    committed: tuple[Room, RoomPrice] | None,
+) -> Generator[Ask | Send | Gate, Any, _Opened]:
+    """Gather what is known of the first steps of a view's horizon."""
+    horizon = Horizon(view.horizon.first, view.horizon.counts[:steps])
+    generation = yield Ask("forecaster", "scenarios", (now, view.horizon))
+    passive = yield Ask("forecaster", "passive_outlook", (now, horizon))
+    late_buy, late_sell = _late_prices(view.prices)
+    starts = horizon.first.start_s + horizon.offsets * horizon.first.duration_s
+    return _Opened(
+        NegotiationView(view, generation, steps, late_buy, late_sell, terms.pool),
+        RoomView(horizon, passive.p_kw, passive.q_kvar, setting.day_ahead.at(starts), committed),
+    )
+
+
+def _talked(terms: Terms, view: ProsumersView, opened: _Opened) -> Generator[Ask | Send | Gate, Any, RoomGrant]:
+    """Negotiate; return what the operator commits."""
+    need = _need(view, opened.operator.horizon.steps)
+    yield from negotiated(terms, view.interval.index, need, opened.prosumers, opened.operator)
+    grant: RoomGrant = yield Ask("operator", "close_room", ())
+    return grant
+
+
+def _late_prices(prices: Prices) -> tuple[np.ndarray, np.ndarray]:
+    """Return what energy costs and earns that was not traded in time (H,), network charge included."""
+    buy, sell = prices.buy_eur_per_kwh, prices.sell_eur_per_kwh
+    short = dearer(prices.energy_eur_per_kwh, SHORT_FACTOR - 1) + prices.network_charge_eur_per_kwh
+    long = dearer(sell, LONG_FACTOR - 1)
+    return np.maximum(short, buy + LEAST_LATENESS_EUR_PER_KWH), np.minimum(long, sell - LEAST_LATENESS_EUR_PER_KWH)
+
+
+def _need(view: ProsumersView, steps: int) -> RoomNeed:
+    """Return what must run in each step, and the reactive power that comes with demand."""
+    corridors = (view.ev, view.shiftable, view.heat_pump)
+    must = sum((_must_kw(one, view.horizon.hours) for one in corridors), np.zeros(view.fixed_kw.shape))
+    firm = np.maximum((view.fixed_kw - must)[:, :steps], -view.connection_kw[:, None])
+    firm[:, 0] = view.power_range.firm_kw
+    demand, kvar = view.expected.demand_kw, view.expected.demand_kvar
+    drawn = demand != 0.0
+    ratio = np.where(drawn, kvar, 0.0) / np.where(drawn, demand, 1.0)
+    reactive = ratio[:, None] * view.fixed_kw[:, :steps]
+    reactive[:, 0] = kvar
+    return RoomNeed(view.interval.index, firm, reactive)
+
+
+def _must_kw(corridor: Corridor, hours: np.ndarray) -> np.ndarray:
+    """Return the power (n, H) of following the lower edge of a corridor."""
+    power: np.ndarray = np.maximum(np.diff(corridor.min_kwh, prepend=0.0), 0.0) / hours
+    return power
+
+
+def _trade(room: np.ndarray, base: np.ndarray, price: np.ndarray) -> RoomTrade:
+    """Return the room beyond a base, and its prices: stacks (3, ...) of lower, upper, net."""
+    more = room - base
+    return RoomTrade(export_kw=more[1], export_eur_per_kwh=price[1], import_kw=-more[0], import_eur_per_kwh=-price[0])
