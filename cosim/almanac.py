@@ -26,6 +26,12 @@ from cosim.setting import Outlook
 HISTORY_DAYS = 7
 NOISE_DAYS = 28
 MEMBERS = 50
+_PARTS = {
+    "generation": ("generation",),
+    "demand": ("demand",),
+    "heat_pump": ("heat_pump",),
+    "net": ("generation", "demand"),
+}
 
 
 @dataclass(frozen=True)
@@ -191,9 +197,10 @@ class Almanac:
         member's chance belongs to the prosumer, the member and the base interval: neither who else takes part
         nor who asks when changes it.
         """
+        if quantity not in _PARTS:
+            raise ValueError(f"scenarios are of generation, demand, heat_pump or net, not of {quantity}")
         self._check_known(now)
-        parts = {"net": ("generation", "demand")}.get(quantity, (quantity,))
-        drawn = [self._ensemble(part, now, horizon, members) for part in parts]
+        drawn = [self._ensemble(part, now, horizon, members) for part in _PARTS[quantity]]
         return reduced(horizon.average(sum(drawn[1:], start=drawn[0])), horizon.hours, shares)
 
     def _check_known(self, now: int) -> None:

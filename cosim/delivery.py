@@ -9,7 +9,7 @@ import numpy as np
 
 from cosim.invariants import check_interval
 from cosim.messages import Bills, EnergyReading, FinalFills, GridReading
-from cosim.models.devices.columns import DeviceState, Exogenous
+from cosim.models.devices.columns import Delivery, DeviceState, Exogenous
 from cosim.models.envelope import Envelopes
 from cosim.models.errors import SimulationError
 from cosim.models.grid.state import Diverged, GridState, violations
@@ -167,7 +167,7 @@ def _prosumer_rows(
         "upper_kw": np.minimum(held.envelopes.upper_kw, setting.community.portfolio.connection_kw),
         "nominated_kw": held.nominated_kw,
         "nominated_wh": commitment.nominated_wh,
-        **{name: getattr(delivery, name) for name in delivery.__dataclass_fields__},
+        **_delivered_columns(setting, delivery),
         "metered_wh": whole_wh(delivery.net_kw, setting.interval(0)),
         "soc_kwh": after.soc_kwh,
         "backlog_kwh": after.backlog_kwh,
@@ -176,6 +176,12 @@ def _prosumer_rows(
         "position_wh": held.trades.position_wh(count),
         "money": money,
     }
+
+
+def _delivered_columns(setting: Setting, delivery: Delivery) -> dict[str, np.ndarray]:
+    """Return what devices did, without the columns of devices that nobody has."""
+    absent = setting.community.portfolio.absent_columns
+    return {name: getattr(delivery, name) for name in delivery.__dataclass_fields__ if name not in absent}
 
 
 def _interval_row(

@@ -34,7 +34,8 @@ class Terms:
 
     Attributes:
         penalty_eur_per_kw2h: how hard both sides pull at first.
-        rule: how that changes from round to round.
+        kappa_eur_per_kw2h: how strongly room that nobody asks for goes back to the fair share.
+        rule: how the penalty changes from round to round.
         tolerance: when the two sides agree.
         rounds: most rounds of offers after the opening one.
         pool: whether trades are negotiated beside the room.
@@ -43,6 +44,7 @@ class Terms:
     """
 
     penalty_eur_per_kw2h: float
+    kappa_eur_per_kw2h: float
     rule: PenaltyRule = field(default_factory=Balancing)
     tolerance: Tolerance = field(default_factory=Tolerance)
     rounds: int = 60

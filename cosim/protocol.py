@@ -17,7 +17,6 @@ import numpy as np
 from cosim.delivery import metered
 from cosim.messages import (
     Cancellation,
-    EnvelopeGrant,
     Fills,
     Nomination,
     NominationCopy,
@@ -37,7 +36,7 @@ from cosim.models.step import Decisions, StepResult, step, whole_wh
 from cosim.models.stopwatch import section
 from cosim.models.time import Horizon, Interval
 from cosim.negotiation import RoomGates, Terms
-from cosim.room_gates import day_agreed, interval_agreed
+from cosim.room_gates import Granted, day_agreed, interval_agreed
 from cosim.setting import Outlook, Setting
 from cosim.state import Pending, RunState
 from cosim.talk import Ask, Gate, Send, Talk
@@ -71,29 +70,28 @@ def decided(setting: Setting, state: RunState, now: int, interval: Interval) -> 
     outlook: Outlook = yield Ask("forecaster", "outlook", (now, setting.horizon(interval.index)))
     view = _view(setting, state, setting.horizon(interval.index), outlook)
     request, account = None, None
+    figures: dict[str, float] = {}
     if setting.envelopes:
         request = yield from _requested(view)
-        grant, account = yield from _granted(setting, state, now, view, request, outlook)
+        grant, account, figures = yield from _granted(setting, state, now, view, request, outlook)
         view = replace(view, envelopes=grant.envelopes)
     trades, price = Trades.empty(), None
     if setting.market:
         trades, price = yield from _traded(setting, view)
         view = yield from _told(setting, view, trades, price)
-    yield from _planned(setting, state, view, outlook, request, trades, price, account)
+    yield from _planned(setting, state, view, outlook, request, trades, price, account, figures)
 
 
 def _granted(
     setting: Setting, state: RunState, now: int, view: ProsumersView, request: RoomRequest, outlook: Outlook
-) -> Generator[Ask | Send | Gate, Any, tuple[EnvelopeGrant, RoomAccount | None]]:
+) -> Generator[Ask | Send | Gate, Any, Granted]:
     """Let the operator hand out room, or negotiate it."""
-    account = None
-    if setting.rooms is None:
-        told = GrantView(view.interval, request, outlook.passive.p_kw, outlook.passive.q_kvar)
-        grant = yield Ask("operator", "grant", (told,))
-    else:
-        grant, account = yield from interval_agreed(setting.rooms, setting, state, now, view)
-    arrived: EnvelopeGrant = yield Send(grant)
-    return arrived, account
+    if setting.rooms is not None:
+        grant, account, figures = yield from interval_agreed(setting.rooms, setting, state, now, view)
+        return (yield Send(grant)), account, figures
+    told = GrantView(view.interval, request, outlook.passive.p_kw, outlook.passive.q_kvar)
+    grant = yield Ask("operator", "grant", (told,))
+    return (yield Send(grant)), None, {}
 
 
 def _view(setting: Setting, state: RunState, horizon: Horizon, outlook: Outlook) -> ProsumersView:
@@ -126,6 +124,7 @@ def _view(setting: Setting, state: RunState, horizon: Horizon, outlook: Outlook)
         power_range=limits(portfolio, devices, outlook.first, interval),
         envelopes=Envelopes.unlimited(count),
         position_kw=np.zeros(count),
+        v2g=edges.v2g,
     )
 
 
@@ -202,6 +201,7 @@ def _planned(
     trades: Trades,
     price: float | None,
     account: RoomAccount | None,
+    figures: dict[str, float],
 ) -> Talk:
     """Redispatch, nominate, check; tighten at most n rounds, then curtail; commit what came of it."""
     plan = yield from _nominated(setting, view, outlook)
@@ -248,6 +248,7 @@ def _planned(
             "rechecks": float(checks - 1),
             "curtailed_by_rule_kwh": view.interval.energy_kwh(curtailed_kw),
             "voided_wh": float(voided_wh),
+            **figures,
         },
         room=account,
     )

@@ -24,11 +24,9 @@ from cosim.state import CommittedDay, RunState
 from cosim.talk import Ask, Gate, Send
 from cosim.views import NegotiationView, ProsumersView, RoomGrant, RoomView
 
-# What was not bought in time costs at least this much more, and not sold in time earns this much less, even where the
-# price is zero: otherwise nobody would care about time.
-LEAST_LATENESS_EUR_PER_KWH = 1e-4
-
 Said = Generator[Ask | Send | Gate, Any, Any]
+Granted = tuple[EnvelopeGrant, RoomAccount | None, dict[str, float]]
+"""A grant, the account of what was paid for it, and figures for the record."""
 
 
 def day_agreed(terms: Terms, setting: Setting, state: RunState, now: int, view: ProsumersView) -> Said:
@@ -54,21 +52,20 @@ def day_agreed(terms: Terms, setting: Setting, state: RunState, now: int, view: 
 
 def interval_agreed(
     gates: RoomGates, setting: Setting, state: RunState, now: int, view: ProsumersView
-) -> Generator[Ask | Send | Gate, Any, tuple[EnvelopeGrant, RoomAccount, RoomGrant]]:
-    """Negotiate an interval and the steps after it; return its grant and what it costs."""
+) -> Generator[Ask | Send | Gate, Any, Granted]:
+    """Negotiate an interval and the steps after it."""
     index = view.interval.index
     steps = min(gates.steps, setting.horizon_fine, setting.intervals - index)
     opened = yield from _opened(gates.interval, setting, now, view, steps, state.committed(index, steps))
     grant = yield from _talked(gates.interval, view, opened)
     room, fair, price = (part.stacked()[..., 0] for part in (grant.room, grant.fair, grant.price))
     letter = EnvelopeGrant(index, round=0, envelopes=grant.room.bands(0))
-    day = state.day_of(index)
+    figures = {"room_rounds": float(grant.rounds), "room_settled": float(grant.settled)}
+    day, count = state.day_of(index), len(setting.ids)
     if day is None:
-        nothing = np.zeros(len(setting.ids))
-        return letter, RoomAccount(RoomTrade.none(len(setting.ids)), _trade(room, fair, price), nothing), grant
+        return letter, RoomAccount(RoomTrade.none(count), _trade(room, fair, price), np.zeros(count)), figures
     before, fair, day_price, top_up_eur = day
-    account = RoomAccount(_trade(before, fair, day_price), _trade(room, before, price), top_up_eur)
-    return letter, account, grant
+    return letter, RoomAccount(_trade(before, fair, day_price), _trade(room, before, price), top_up_eur), figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,7 @@ def _opened(
     """Gather what is known of the first steps of a view's horizon."""
     horizon = Horizon(view.horizon.first, view.horizon.counts[:steps])
     generation = yield Ask("forecaster", "scenarios", (now, view.horizon))
-    passive = yield Ask("forecaster", "passive_outlook", (now, horizon))
+    passive = yield Ask("forecaster", "passive_ahead", (now, horizon))
     late_buy, late_sell = _late_prices(view.prices)
     starts = horizon.first.start_s + horizon.offsets * horizon.first.duration_s
     return _Opened(
@@ -109,10 +106,8 @@ def _talked(terms: Terms, view: ProsumersView, opened: _Opened) -> Generator[Ask
 
 def _late_prices(prices: Prices) -> tuple[np.ndarray, np.ndarray]:
     """Return what energy costs and earns that was not traded in time (H,), network charge included."""
-    buy, sell = prices.buy_eur_per_kwh, prices.sell_eur_per_kwh
     short = dearer(prices.energy_eur_per_kwh, SHORT_FACTOR - 1) + prices.network_charge_eur_per_kwh
-    long = dearer(sell, LONG_FACTOR - 1)
-    return np.maximum(short, buy + LEAST_LATENESS_EUR_PER_KWH), np.minimum(long, sell - LEAST_LATENESS_EUR_PER_KWH)
+    return np.asarray(short), np.asarray(dearer(prices.sell_eur_per_kwh, LONG_FACTOR - 1))
 
 
 def _need(view: ProsumersView, steps: int) -> RoomNeed:

@@ -16,6 +16,7 @@ from cosim.models.devices.columns import DeviceState, Exogenous
 from cosim.models.devices.corridor import Corridor
 from cosim.models.devices.limits import PowerRange
 from cosim.models.devices.portfolio import Portfolio
+from cosim.models.devices.v2g import V2gCorridor
 from cosim.models.envelope import Envelope, Envelopes, Room, RoomPrice
 from cosim.models.market.tariff import Prices
 from cosim.models.time import Horizon, Interval
@@ -31,7 +32,7 @@ class ProsumersView:
     are forecasts, as is `expected`, the same for the first interval alone. `envelopes` hold for the interval,
     `connection_kw` always. `position_kw` is what has been traded so far (sold positive). A market buyer pays
     price + fee + network charge, a seller gets price - fee; `last_price_eur_per_kwh` is the latest public
-    market price, None before the first.
+    market price, None before the first. `v2g` is the part of cars that give back, None where there are none.
     """
 
     ids: tuple[str, ...]
@@ -51,6 +52,7 @@ class ProsumersView:
     power_range: PowerRange
     envelopes: Envelopes
     position_kw: np.ndarray
+    v2g: V2gCorridor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -74,6 +76,7 @@ _COLUMNAR = (
     "power_range",
     "envelopes",
     "position_kw",
+    "v2g",
 )
 
 
@@ -115,7 +118,7 @@ class NegotiationView:
         """Return the view of some rows."""
         return type(self)(
             self.prosumers.take(rows),
-            take_rows(self.generation, rows, len(self)),
+            self.generation.take(rows),
             self.steps,
             self.late_buy_eur_per_kwh,
             self.late_sell_eur_per_kwh,
@@ -133,6 +136,18 @@ class Flexible:
     min_kwh: tuple[float, ...]
     max_kwh: tuple[float, ...]
     power_kw: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GivingBack:
+    """What cars that give back add to `ev`: the lower edge it then has (kWh, below zero where they may be emptier
+    than now) and the most they give back (kW), by step; what arrives of each kWh taken from them, and their wear.
+    """
+
+    min_kwh: tuple[float, ...]
+    power_kw: tuple[float, ...]
+    efficiency: float
+    wear_eur_per_kwh: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +185,7 @@ class ProsumerView:
     envelope: Envelope
     connection_kw: float
     position_kw: float
+    v2g: GivingBack | None = None
 
     @property
     def natural_net_kwh(self) -> float:

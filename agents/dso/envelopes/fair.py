@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from cosim.agents.dso.corner_errors import Errors, corner_errors, settled
 from cosim.agents.dso.envelopes.policy import EnvelopePolicy, Grant, Memory, wanted
 from cosim.agents.dso.office import GridOffice
 from cosim.agents.dso.search import largest_share
@@ -109,10 +110,6 @@ class MaxSumEnvelopes(FairEnvelopes):
     rule = "sum"
 
 
-Errors = tuple[np.ndarray, np.ndarray]
-"""AC less linear for each row at its worst corner above and below (m,), (m,)."""
-
-
 @dataclass(frozen=True)
 class _Sharing:
     """One interval's allocation that does not fit as asked for."""
@@ -130,8 +127,8 @@ class _Sharing:
         for _ in range(CORRECTIONS):
             bands = self._allocated(rows, errors)
             solved, states = self._solved(bands)
-            known, errors = errors, self._errors(rows, solved, states)
-            if solved is bands and _settled(rows, bands, known, errors):
+            known, errors = errors, corner_errors(self.office.security, rows, solved, states)
+            if solved is bands and settled(rows, bands, known, errors):
                 break
             bands = solved
         memory["above"], memory["below"] = errors
@@ -142,8 +139,8 @@ class _Sharing:
         if len(memory["above"]) == len(rows.constant):
             return memory["above"], memory["below"]
         if any(isinstance(state, Diverged) for state in states):
-            return self._errors(rows, *self._solved(self.want))
-        return self._errors(rows, self.want, states)
+            return corner_errors(self.office.security, rows, *self._solved(self.want))
+        return corner_errors(self.office.security, rows, self.want, states)
 
     def _solved(self, bands: Envelopes) -> tuple[Envelopes, list[GridState | Diverged]]:
         """Solve the corners; where there is no solution, those of bands half as far from firm power, and so on."""
@@ -157,16 +154,6 @@ class _Sharing:
 
     def _corners(self, bands: Envelopes) -> list[GridState | Diverged]:
         return self.office.at_corners(bands, self.view.request.reactive_kvar, self.passive)
-
-    def _errors(self, rows: SecurityRows, bands: Envelopes, states: list[GridState | Diverged]) -> Errors:
-        """Return AC less linear for each row at its two worst corners (m,), (m,); zero where AC has no solution."""
-        corners, measured = self.office.security.corners, self.office.security.measured
-        error = np.zeros((len(states), len(rows.constant)))
-        for place, (pattern, state) in enumerate(zip(corners.patterns, states, strict=True)):
-            if isinstance(state, GridState):
-                error[place] = measured(state) - rows.at(np.where(pattern, bands.upper_kw, bands.lower_kw))
-        row = np.arange(len(rows.constant))
-        return error[corners.above, row], error[corners.below, row]
 
     def _allocated(self, rows: SecurityRows, errors: Errors) -> Envelopes:
         problem = AllocationProblem(
@@ -198,14 +185,3 @@ class _Sharing:
 def _between(lower_kw: np.ndarray, firm_kw: np.ndarray, upper_kw: np.ndarray, share: float) -> Envelopes:
     """Return bands of which only a share is left on both sides of the firm power."""
     return Envelopes(firm_kw + share * (lower_kw - firm_kw), firm_kw + share * (upper_kw - firm_kw))
-
-
-def _settled(rows: SecurityRows, bands: Envelopes, known: Errors, errors: Errors) -> bool:
-    """Say whether new errors would leave bands as they are: rows on a limit are still on it, no other is beyond."""
-    least, greatest = rows.rows.extremes(bands.lower_kw, bands.upper_kw)
-    beyond = greatest - rows.rows.upper_rhs, rows.rows.lower_rhs - least
-    for excess, old, new in zip(beyond, (known[0], -known[1]), (errors[0], -errors[1]), strict=True):
-        before, after = np.maximum(excess + old, -2 * rows.tolerance), np.maximum(excess + new, -2 * rows.tolerance)
-        if np.any(np.abs(after - before) > rows.tolerance):
-            return False
-    return True

@@ -30,6 +30,8 @@ class EnvelopePolicy(ABC):
     """
 
     name: ClassVar[str]
+    negotiates: ClassVar[bool] = False
+    """Whether room is negotiated in rounds; `grant` is then what everybody has without agreement."""
 
     def start(self) -> Memory:
         """Return the memory to begin with."""
