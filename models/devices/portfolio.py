@@ -1,15 +1,17 @@
 """All devices of all prosumers, as static columns; each device's equations stand in its own file."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from cosim.models.devices.battery import Battery
 from cosim.models.devices.columns import DeviceState, Exogenous
 from cosim.models.devices.demand import Demand
-from cosim.models.devices.ev import CarSpan, ElectricVehicles
+from cosim.models.devices.ev import CarSpan, ElectricVehicles, FleetSpan
 from cosim.models.devices.generation import Generation
 from cosim.models.devices.heat_pump import HeatPump
+from cosim.models.devices.inverter import Inverter
 from cosim.models.devices.span import Span, check_column
 
 
@@ -19,7 +21,7 @@ class Spans:
 
     demand: Span
     shiftable: Span
-    ev: Span
+    ev: FleetSpan
     heat_pump: Span
     battery: Span
     generation: Span
@@ -28,7 +30,10 @@ class Spans:
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
-    """The devices of n prosumers; `connection_kw` (n,) is the rating of their connection points."""
+    """The devices of n prosumers; `connection_kw` (n,) is the rating of their connection points.
+
+    Without an `inverter` generation gives active power only, whatever the voltage.
+    """
 
     battery: Battery
     demand: Demand
@@ -36,6 +41,7 @@ class Portfolio:
     heat_pump: HeatPump
     generation: Generation
     connection_kw: np.ndarray
+    inverter: Inverter | None = None
 
     def __post_init__(self) -> None:
         count = len(self.connection_kw)
@@ -46,12 +52,31 @@ class Portfolio:
             len(self.ev.cars),
             len(self.heat_pump.power_kw),
             len(self.generation.curtailable),
+            count if self.inverter is None else len(self.inverter),
         )
         if set(lengths) != {count}:
             raise ValueError(f"device columns have {lengths} rows, connection_kw has {count}")
 
+    @classmethod
+    def none(cls, connection_kw: np.ndarray) -> Self:
+        """Return connection points (n,) without any device behind them."""
+        zeros, ones = np.zeros(len(connection_kw)), np.ones(len(connection_kw))
+        return cls(
+            battery=Battery(zeros, zeros, ones, ones, zeros, zeros, zeros),
+            demand=Demand(zeros, 0),
+            ev=ElectricVehicles(zeros, np.zeros(len(connection_kw), np.int64)),
+            heat_pump=HeatPump(zeros, zeros),
+            generation=Generation(ones > 0.0),
+            connection_kw=connection_kw,
+        )
+
     def __len__(self) -> int:
         return len(self.connection_kw)
+
+    @property
+    def absent_columns(self) -> frozenset[str]:
+        """Names of columns of `Delivery` that say nothing, because nobody has the device."""
+        return frozenset() if self.ev.v2g is not None else frozenset({"v2g_kw"})
 
     def initial_state(self, *, soc_share: float = 0.5, heat_share: float = 0.5) -> DeviceState:
         """Return a state: batteries and buffers at a share of their usable range, nothing owed, no cars."""

@@ -1,0 +1,1 @@
+"""Studies: one readable file per question, run by ``cosim study NAME``."""
