@@ -8,16 +8,15 @@ One round, when trades are negotiated with a pool beside the room:
     operator -> prosumers      RoomOffer       what the grid carries, what more costs; the last one is final
     marketplace -> prosumers   PoolOffer       what balances the pool, its price
 
-The operator and the marketplace never tell each other anything about a prosumer. That is why both may answer in
-parallel: prosumers are one block, operator and marketplace the other, of a two-block scheme that converges (flat). In
-the nested form the pool finds its balance before the operator hears of it.
+Who did not hear an offer says nothing in that round. The operator and the marketplace never tell each other anything
+about a prosumer. That is why both may answer in parallel: prosumers are one block, operator and marketplace the other,
+of a two-block scheme that converges (flat). In the nested form the pool finds its balance before the operator hears of
+it.
 """
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from cosim.day_gate import DayGate
 from cosim.messages import PoolBid, PoolOffer, RoomBid, RoomNeed, RoomOffer
@@ -37,6 +36,7 @@ class Terms:
         kappa_eur_per_kw2h: how strongly room that nobody asks for goes back to the fair share.
         rule: how the penalty changes from round to round.
         tolerance: when the two sides agree.
+        unmoved_kw: largest gap between the opening offer and its bids at which there is nothing to negotiate.
         rounds: most rounds of offers after the opening one.
         pool: whether trades are negotiated beside the room.
         nested: whether the pool finds its balance within each round, in at most `pool_rounds`.
@@ -47,6 +47,7 @@ class Terms:
     kappa_eur_per_kw2h: float
     rule: PenaltyRule = field(default_factory=Balancing)
     tolerance: Tolerance = field(default_factory=Tolerance)
+    unmoved_kw: float = 0.0
     rounds: int = 60
     pool: bool = False
     nested: bool = False
@@ -105,11 +106,11 @@ def negotiated(terms: Terms, index: int, need: RoomNeed, prosumers_see: Any, ope
 
 def _round(terms: Terms, index: int, number: int, said: _Said) -> Generator[Ask | Send | Gate, Any, None]:
     """Let the operator and the pool hear the bids, compare how far they are, and make their next offers."""
-    bid = yield Send(RoomBid(index, number, said.bids.room, _everybody(said)))
+    bid = yield Send(RoomBid(index, number, said.bids.room, said.room.arrived))
     progress = yield Ask("operator", "hear_room", (bid,))
     of_pool = None
     if terms.pool and said.pool is not None:
-        trade = yield Send(PoolBid(index, number, said.bids.trade_kw, _everybody(said)))
+        trade = yield Send(PoolBid(index, number, said.bids.trade_kw, said.pool.arrived))
         of_pool = yield Send((yield Ask("marketplace", "hear_pool", (trade,))))
         progress = yield Send(progress)
         said.pool = yield Send((yield Ask("marketplace", "offer_pool", (progress,))))
@@ -119,12 +120,10 @@ def _round(terms: Terms, index: int, number: int, said: _Said) -> Generator[Ask 
 def _balanced(terms: Terms, index: int, number: int, said: _Said) -> Generator[Ask | Send | Gate, Any, None]:
     """Let prosumers and the pool alone find their balance at the room on offer."""
     for inner in range(terms.pool_rounds):
-        trade = yield Send(PoolBid(index, number * terms.pool_rounds + inner, said.bids.trade_kw, _everybody(said)))
-        if (yield Ask("marketplace", "in_balance", (trade,))):
-            break
+        if said.pool is None:
+            return
+        bid = PoolBid(index, number * terms.pool_rounds + inner, said.bids.trade_kw, said.pool.arrived)
+        if (yield Ask("marketplace", "in_balance", ((yield Send(bid)),))):
+            return
         said.pool = yield Send((yield Ask("marketplace", "offer_pool", (None,))))
         said.bids = yield Ask("prosumers", "counter", (said.room, said.pool))
-
-
-def _everybody(said: _Said) -> np.ndarray:
-    return np.ones(len(said.bids.trade_kw), dtype=bool)

@@ -26,12 +26,14 @@ from cosim.messages import (
 from cosim.models.devices.columns import Exogenous, SetPoints
 from cosim.models.devices.corridors import corridors
 from cosim.models.devices.deliver import deliver
+from cosim.models.devices.elastic import Elastic, ElasticDemand
 from cosim.models.devices.limits import limits
 from cosim.models.envelope import Envelopes
 from cosim.models.grid.state import Diverged, violations
 from cosim.models.market.mechanism import Clearing, Trades
 from cosim.models.market.order import WH_PER_KWH
 from cosim.models.market.room_account import RoomAccount
+from cosim.models.market.tariff import Prices
 from cosim.models.step import Decisions, StepResult, step, whole_wh
 from cosim.models.stopwatch import section
 from cosim.models.time import Horizon, Interval
@@ -104,20 +106,24 @@ def _view(setting: Setting, state: RunState, horizon: Horizon, outlook: Outlook)
         held = _held(state, index, exogenous)
         devices, _ = deliver(portfolio, devices, held.set_points, exogenous, setting.interval(index), held.envelopes)
     edges = corridors(portfolio, devices, outlook.window, horizon)
+    fixed_kw = horizon.average(portfolio.demand.firm_kw(outlook.window.demand_kw.T).T)
+    available_kw = horizon.average(outlook.available_kw)
     starts = interval.start_s + horizon.offsets * interval.duration_s
     count = len(setting.ids)
+    prices = setting.tariff.prices(starts, horizon.hours, now * setting.interval_s)
+    elastic = _elastic(portfolio.demand.elastic, fixed_kw, available_kw, prices)
     return ProsumersView(
         ids=setting.ids,
         interval=interval,
         horizon=horizon,
-        prices=setting.tariff.prices(starts, horizon.hours, now * setting.interval_s),
+        prices=prices,
         last_price_eur_per_kwh=state.last_price_eur_per_kwh,
         portfolio=portfolio,
         state=devices,
         connection_kw=portfolio.connection_kw,
         expected=outlook.first,
-        fixed_kw=horizon.average(portfolio.demand.firm_kw(outlook.window.demand_kw.T).T),
-        available_kw=horizon.average(outlook.available_kw),
+        fixed_kw=fixed_kw if elastic is None else fixed_kw + elastic.forgone_kw,
+        available_kw=available_kw,
         ev=edges.ev,
         shiftable=edges.shiftable,
         heat_pump=edges.heat_pump,
@@ -125,7 +131,20 @@ def _view(setting: Setting, state: RunState, horizon: Horizon, outlook: Outlook)
         envelopes=Envelopes.unlimited(count),
         position_kw=np.zeros(count),
         v2g=edges.v2g,
+        elastic=elastic,
     )
+
+
+def _elastic(
+    device: Elastic | None, fixed_kw: np.ndarray, available_kw: np.ndarray, prices: Prices
+) -> ElasticDemand | None:
+    """Return elastic demand and its answer to the supplier's prices, None where there is none."""
+    if device is None:
+        return None
+    power_kw = -fixed_kw * device.share[:, None]
+    spare_kw = available_kw + fixed_kw + power_kw
+    share = device.worth(prices.buy_eur_per_kwh, prices.sell_eur_per_kwh, power_kw, spare_kw)
+    return ElasticDemand(power_kw, share)
 
 
 def _held(state: RunState, index: int, exogenous: Exogenous) -> Decisions:

@@ -14,6 +14,7 @@ import numpy as np
 from cosim.messages import Nomination, OrderBatch, RoomRequest, VolumeLimit
 from cosim.models.devices.columns import DeviceState, Exogenous
 from cosim.models.devices.corridor import Corridor
+from cosim.models.devices.elastic import ElasticDemand
 from cosim.models.devices.limits import PowerRange
 from cosim.models.devices.portfolio import Portfolio
 from cosim.models.devices.v2g import V2gCorridor
@@ -32,7 +33,8 @@ class ProsumersView:
     are forecasts, as is `expected`, the same for the first interval alone. `envelopes` hold for the interval,
     `connection_kw` always. `position_kw` is what has been traded so far (sold positive). A market buyer pays
     price + fee + network charge, a seller gets price - fee; `last_price_eur_per_kwh` is the latest public
-    market price, None before the first. `v2g` is the part of cars that give back, None where there are none.
+    market price, None before the first. `v2g` is the part of cars that give back, `elastic` the
+    part of demand that answers to prices (in `fixed_kw` as far as it is worth the supplier's), None where there is none.
     """
 
     ids: tuple[str, ...]
@@ -53,6 +55,7 @@ class ProsumersView:
     envelopes: Envelopes
     position_kw: np.ndarray
     v2g: V2gCorridor | None = None
+    elastic: ElasticDemand | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,6 +80,7 @@ _COLUMNAR = (
     "envelopes",
     "position_kw",
     "v2g",
+    "elastic",
 )
 
 
@@ -151,6 +155,18 @@ class GivingBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Answering:
+    """Demand that answers to prices, by step: all of it (kW) and the share that is worth the supplier's prices, which
+    `demand_kw` contains; what its last and its first kWh are worth.
+    """
+
+    power_kw: tuple[float, ...]
+    share: tuple[float, ...]
+    least_eur_per_kwh: float
+    most_eur_per_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
 class ProsumerView:
     """What one prosumer sees: plain numbers, and tuples over the steps of its horizon (first: the interval).
 
@@ -186,6 +202,7 @@ class ProsumerView:
     connection_kw: float
     position_kw: float
     v2g: GivingBack | None = None
+    elastic: Answering | None = None
 
     @property
     def natural_net_kwh(self) -> float:

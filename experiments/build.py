@@ -1,7 +1,7 @@
 """From a scenario to a world that is ready to run: everything a person can get wrong is found here."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,15 @@ from cosim.agents.marketplace.marketplace import Marketplace
 from cosim.agents.prosumer.agent import add_handles
 from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, CohortStrategy
 from cosim.agents.prosumer.cohort import Cohort, ColumnCohort, OneByOneCohort
+from cosim.agents.prosumer.negotiating.cohort import negotiating_cohort
+from cosim.agents.prosumer.negotiating.table import Negotiators
 from cosim.agents.prosumer.population import Population
 from cosim.agents.prosumer.shares import assign_by_share
 from cosim.almanac import Almanac, PassiveSeries
 from cosim.experiments.homes import portfolio
 from cosim.experiments.inputs import Inputs, bus_rows, read_inputs
+from cosim.experiments.inverters import inverters
+from cosim.experiments.negotiation import room_gates, told_of_uncertainty
 from cosim.experiments.plugins import registries
 from cosim.experiments.scenario import Scenario, TariffSection
 from cosim.guard import Guard
@@ -39,7 +43,7 @@ from cosim.models.series import SeriesSum
 from cosim.models.step import Community
 from cosim.models.table_file import shown
 from cosim.models.village import village
-from cosim.post import Post
+from cosim.post import Losses, Post
 from cosim.randomness import Chance
 from cosim.registry import Registry
 from cosim.setting import Setting
@@ -82,6 +86,7 @@ class Build:
         feeder, customers, profiles = inputs.feeder, inputs.customers, inputs.profiles
         bus = bus_rows(feeder, customers)
         homes = portfolio(prosumers, scenario.people, scenario.time.interval_s)
+        homes = replace(homes, inverter=inverters(prosumers, scenario.people, scenario.inverter))
         community = Community(homes, bus[prosumers.bus], len(feeder.bus_ids))
         sessions = self._sessions(homes, prosumers.ids, chance)
         nature = self._almanac(prosumers, passive, bus, feeder, profiles, homes, sessions, chance, guard, plugins)
@@ -90,15 +95,26 @@ class Build:
         policy = plugins["envelopes"].load(scenario.operator.envelopes, file=self.file, key="operator.envelopes")()
         rule = plugins["curtailment"].load(scenario.operator.curtailment, file=self.file, key="operator.curtailment")()
         mechanism = plugins["mechanism"].load(scenario.market.mechanism, file=self.file, key="market.mechanism")()
+        if policy.negotiates and self.switches.envelopes:
+            setting = replace(setting, rooms=room_gates(scenario, setting.tariff, homes))
         cast = Cast(
-            prosumers=Population(self._cohorts(plugins["strategy"], prosumers.ids, guard, chance), len(prosumers)),
+            prosumers=Population(
+                self._cohorts(plugins["strategy"], prosumers.ids, guard, chance),
+                len(prosumers),
+                self._negotiators(plugins["negotiation"], prosumers.ids, guard, chance),
+            ),
             operator=Operator(policy, rule, office, guard),
             marketplace=Marketplace(mechanism, prosumers.ids, guard),
             forecaster=nature,
             recorder=Recording(guard),
         )
         state = RunState(tick=-setting.gate_lead, devices=_initial_state(homes, sessions, prosumers.ids, chance))
-        world = World(setting, state, cast, Post(keep=self.keep_letters), guard, scenario.seed % 2**32)
+        losses = Losses(
+            scenario.negotiation.letters_lost_share,
+            lambda purpose, index: chance.uniforms(prosumers.ids, purpose, index, 1)[:, 0],
+        )
+        post = Post(keep=self.keep_letters, losses=losses)
+        world = World(setting, state, cast, post, guard, scenario.seed % 2**32)
         add_handles(world)
         return world
 
@@ -110,14 +126,13 @@ class Build:
             found.attempt(partial(plugins[kind].load, name, file=self.file, key=key))
         parts = found.attempt(lambda: split(inputs.customers, people.only, self.file)) if inputs else None
         if parts:
-            strangers = [name for name in people.strategies if name not in parts[0].ids]
-            found.add(
-                (
-                    Fault(self.file, f"people.strategies.{shown(name)}", "", did_you_mean(shown(name), parts[0].ids))
-                    for name in strangers
-                ),
-                self.file,
-            )
+            ids = parts[0].ids
+            for key, named in (("strategies", people.strategies), ("negotiations", people.negotiations)):
+                strangers = [shown(name) for name in named if name not in ids]
+                found.add(
+                    (Fault(self.file, f"people.{key}.{name}", "", did_you_mean(name, ids)) for name in strangers),
+                    self.file,
+                )
         found.stop()
         assert inputs is not None
         assert parts is not None
@@ -133,6 +148,9 @@ class Build:
         yield "strategy", "people.strategy", people.strategy
         for who, name in people.strategies.items():
             yield "strategy", f"people.strategies.{shown(who)}", name
+        yield "negotiation", "people.negotiation", people.negotiation
+        for who, name in people.negotiations.items():
+            yield "negotiation", f"people.negotiations.{shown(who)}", name
 
     def _sessions(self, homes: Portfolio, ids: tuple[str, ...], chance: Chance) -> EvSessions:
         time_ = self.scenario.time
@@ -252,6 +270,19 @@ class Build:
             make = known.load(name, file=self.file, key="people.strategy")
             cohorts.append(_cohort(make, name, rows, tuple(ids[row] for row in rows), guard, chance, self.file))
         return cohorts
+
+    def _negotiators(self, known: Registry, ids: tuple[str, ...], guard: Guard, chance: Chance) -> Negotiators:
+        people = self.scenario.people
+        chosen = [people.negotiations.get(name, people.negotiation) for name in ids]
+        cohorts = []
+        for name in sorted(set(chosen)):
+            rows = np.array([row for row, own in enumerate(chosen) if own == name], np.int64)
+            make = told_of_uncertainty(
+                known.load(name, file=self.file, key="people.negotiation"), self.scenario.negotiation
+            )
+            own = tuple(ids[row] for row in rows)
+            cohorts.append(negotiating_cohort(make, name, rows, own, guard, chance, self.file))
+        return Negotiators(cohorts, len(ids))
 
 
 def _cohort(

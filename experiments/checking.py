@@ -19,6 +19,8 @@ def check_plugin(name: str, folder: Path) -> list[str]:
     from cosim.agents.dso.envelopes.policy import EnvelopePolicy
     from cosim.agents.prosumer.bidding.check import check_strategy
     from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, CohortStrategy
+    from cosim.agents.prosumer.negotiating.check import check_negotiation
+    from cosim.agents.prosumer.negotiating.strategy import CohortNegotiation, NegotiationStrategy
     from cosim.models.forecast.check import check_forecaster
     from cosim.models.forecast.forecaster import Forecaster
     from cosim.models.market.check import check_mechanism
@@ -29,10 +31,13 @@ def check_plugin(name: str, folder: Path) -> list[str]:
     module, _, attribute = name.partition(":")
     allowed = allow_plugins([module], folder) if attribute else {}
     plugin = _load(name, allowed)
-    # A strategy is begun by its checker, as often as it needs; a tariff gets a feed-in price, as from a scenario.
+    # Strategies and negotiators are begun by their checkers, as often as they need; a tariff gets a feed-in price, as
+    # from a scenario.
     checks: dict[type, Callable[[Any], list[str]]] = {
         BiddingStrategy: check_strategy,
         CohortStrategy: check_strategy,
+        NegotiationStrategy: check_negotiation,
+        CohortNegotiation: check_negotiation,
         EnvelopePolicy: lambda made: check_policy(_begun(made)),
         CurtailmentRule: lambda made: check_rule(_begun(made)),
         Mechanism: lambda made: check_mechanism(_begun(made)),

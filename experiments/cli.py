@@ -216,14 +216,16 @@ def gallery() -> None:
 
 @app.command()
 def strategies() -> None:
-    """List the strategies that can be named without a plug-in of your own."""
+    """List what can be named without a plug-in of your own: how to bid, and how to negotiate."""
     with _exit_codes():
         from cosim.experiments.plugins import registries
 
-        known = registries()["strategy"]
-        for name in known.names():
-            first = (known.load(name).__doc__ or "").strip().splitlines()
-            typer.echo(f"{name:22} {first[0] if first else ''}")
+        known = registries()
+        for kind in ("strategy", "negotiation"):
+            typer.echo(kind)
+            for name in known[kind].names():
+                first = (known[kind].load(name).__doc__ or "").strip().splitlines()
+                typer.echo(f"  {name:22} {first[0] if first else ''}")
 
 
 def _finish(folder: Path, *, finished: bool, baseline: Any, report: bool, as_json: bool, quiet: bool) -> None:

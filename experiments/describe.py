@@ -42,6 +42,8 @@ def describe(build: Build) -> dict[str, dict[str, Any]]:
             "envelopes": scenario.operator.envelopes,
             "curtailment": scenario.operator.curtailment,
             "forecast": scenario.forecast.kind,
+            "reactive_power": scenario.inverter.reactive,
+            "active_power": scenario.inverter.active,
         },
     }
 

@@ -5,10 +5,12 @@ import numpy as np
 from cosim.experiments.scenario import People
 from cosim.models.devices.battery import Battery
 from cosim.models.devices.demand import Demand
+from cosim.models.devices.elastic import Elastic
 from cosim.models.devices.ev import ElectricVehicles
 from cosim.models.devices.generation import Generation
 from cosim.models.devices.heat_pump import HeatPump
 from cosim.models.devices.portfolio import Portfolio
+from cosim.models.devices.v2g import VehicleToGrid
 from cosim.models.prosumer_table import ProsumerTable
 
 # A connection is rated for this much more than what is likely to coincide behind it.
@@ -33,8 +35,9 @@ def portfolio(table: ProsumerTable, people: People, interval_s: int) -> Portfoli
         demand=Demand(
             shiftable_share=np.full(count, people.shiftable_share),
             delay_intervals=round(people.shiftable_delay_h * 3600 / interval_s),
+            elastic=_elastic(count, people),
         ),
-        ev=ElectricVehicles(power_kw=np.full(count, people.car_kw), cars=table.cars(people.cars_per_kw)),
+        ev=_cars(table.cars(people.cars_per_kw), people),
         heat_pump=HeatPump(
             power_kw=people.heat_pump_scale * table.heat_pump_kw,
             store_kwh=people.heat_pump_store_h * people.heat_pump_scale * table.heat_pump_kw,
@@ -42,6 +45,32 @@ def portfolio(table: ProsumerTable, people: People, interval_s: int) -> Portfoli
         generation=Generation(curtailable=np.ones(count, dtype=bool)),
         connection_kw=connection_kw(table, people),
     )
+
+
+def _elastic(count: int, people: People) -> Elastic | None:
+    if people.elastic_share == 0.0:
+        return None
+    return Elastic(
+        share=np.full(count, people.elastic_share),
+        least_eur_per_kwh=np.full(count, people.elastic_least_eur_per_kwh),
+        most_eur_per_kwh=np.full(count, people.elastic_most_eur_per_kwh),
+    )
+
+
+def _cars(cars: np.ndarray, people: People) -> ElectricVehicles:
+    """Return the fleets; shares of cars are rounded along the table, so they hold for all together."""
+    count, v2g = len(cars), None
+    if people.car_v2g_share > 0.0:
+        able = np.diff(np.rint(people.car_v2g_share * np.cumsum(cars)), prepend=0.0).astype(np.int64)
+        v2g = VehicleToGrid(
+            cars=np.minimum(able, cars),
+            power_kw=np.full(count, people.car_v2g_kw),
+            efficiency=np.full(count, people.car_v2g_efficiency),
+            depth_kwh=np.full(count, people.car_v2g_depth_kwh),
+            reserve=np.full(count, people.car_v2g_reserve),
+            wear_eur_per_kwh=np.full(count, people.car_v2g_wear_eur_per_kwh),
+        )
+    return ElectricVehicles(power_kw=np.full(count, people.car_kw), cars=cars, v2g=v2g)
 
 
 def connection_kw(table: ProsumerTable, people: People) -> np.ndarray:

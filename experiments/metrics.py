@@ -47,6 +47,7 @@ SELECT -sum(demand_kw + shiftable_kw + ev_kw + heat_pump_kw) * {{h}} AS served_k
        sum(heat_unmet_kwh) AS heat_unmet_kwh,
        sum(abs(metered_wh - nominated_wh)) / 1000 AS imbalance_kwh,
        sum(soc_kwh) FILTER (interval = last) AS stored_at_end_kwh,
+       sum(ev_remaining_kwh) FILTER (interval = last) AS cars_need_at_end_kwh,
        avg(abs(net_kw - nominated_kw)) AS plan_gap_mean_kw,
        max(abs(net_kw - nominated_kw)) AS plan_gap_max_kw,
        count(*) FILTER (net_kw <> nominated_kw) AS plan_gap_rows,

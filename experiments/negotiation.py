@@ -39,18 +39,22 @@ def room_gates(scenario: Scenario, tariff: Tariff, homes: Portfolio) -> RoomGate
     penalty = section.penalty_share * max(retail, 0.01) / rating_kw
     worst_kw = section.tolerance * rating_kw
 
-    def terms(rounds: int) -> Terms:
+    def terms(rounds: int, unmoved_kw: float = 0.0) -> Terms:
         return Terms(
             penalty_eur_per_kw2h=penalty,
             kappa_eur_per_kw2h=section.fair_share * penalty,
             rule=RULES[section.penalty](),
             tolerance=Tolerance(ABSOLUTE_SHARE * worst_kw, worst_kw=worst_kw),
+            unmoved_kw=unmoved_kw,
             rounds=rounds,
         )
 
     gate = DayGate(time.start, time.zone, time.interval_s, section.day_gate_hour)
     return RoomGates(
-        terms(section.rounds), gate, section.steps, terms(section.day_rounds) if section.day_gate else None
+        interval=terms(section.rounds, section.unmoved * rating_kw),
+        gate=gate,
+        steps=section.steps,
+        day=terms(section.day_rounds) if section.day_gate else None,
     )
 
 

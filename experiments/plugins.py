@@ -5,6 +5,7 @@ from pathlib import Path
 from cosim.registry import Registry
 
 _BIDDING = "cosim.agents.prosumer.bidding"
+_NEGOTIATING = "cosim.agents.prosumer.negotiating"
 _ENVELOPES = "cosim.agents.dso.envelopes"
 
 
@@ -27,6 +28,12 @@ def registries(allowed: dict[str, Path | None] | None = None) -> dict[str, Regis
             "zero_intelligence": f"{_BIDDING}.zero_intelligence:ZeroIntelligence",
             "zero_intelligence_one": f"{_BIDDING}.zero_intelligence_one:ZeroIntelligenceOne",
         },
+        "negotiation": {
+            "conceding": f"{_NEGOTIATING}.conceding:Conceding",
+            "over_requesting": f"{_NEGOTIATING}.over_requesting:OverRequesting",
+            "stubborn": f"{_NEGOTIATING}.stubborn:Stubborn",
+            "two_stage": f"{_NEGOTIATING}.two_stage:TwoStage",
+        },
         "envelopes": {
             "none": f"{_ENVELOPES}.none:NoEnvelopes",
             "static": f"{_ENVELOPES}.static:StaticEnvelopes",
@@ -34,6 +41,7 @@ def registries(allowed: dict[str, Path | None] | None = None) -> dict[str, Regis
             "equal": f"{_ENVELOPES}.fair:EqualEnvelopes",
             "proportional": f"{_ENVELOPES}.fair:ProportionalEnvelopes",
             "max_sum": f"{_ENVELOPES}.fair:MaxSumEnvelopes",
+            "negotiated": f"{_ENVELOPES}.negotiated:NegotiatedEnvelopes",
         },
         "curtailment": {"pro_rata": "cosim.agents.dso.curtailment:ProRata"},
         "mechanism": {"uniform_price": "cosim.models.market.uniform_price:UniformPrice"},

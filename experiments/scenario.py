@@ -51,6 +51,7 @@ Text = Annotated[str, Field(max_length=200), AfterValidator(_plain_text)]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain_text)]
 Share = Annotated[Real, Field(ge=0, le=1)]
 Factor = Annotated[Real, Field(ge=0, le=1000)]
+Voltage = Annotated[Real, Field(ge=0.5, le=1.5)]
 Hours = Annotated[Real, Field(ge=0, le=168)]
 Price = Annotated[Real, Field(ge=-10, le=10)]
 Charge = Annotated[Real, Field(ge=0, le=10)]
@@ -100,6 +101,8 @@ class People(Section):
     shares: dict[str, Share] = Field(
         default_factory=dict, description="share of prosumers by strategy, drawn by the seed; the rest has `strategy`"
     )
+    negotiation: Name = Field("two_stage", description="how everybody negotiates who is not named in `negotiations`")
+    negotiations: dict[str, Name] = Field(default_factory=dict, description="how to negotiate by prosumer id")
     load_scale: Factor = Field(1.0, description="factor on demand")
     pv_scale: Factor = Field(1.0, description="factor on photovoltaic ratings")
     wind_scale: Factor = Field(1.0, description="factor on wind ratings")
@@ -107,6 +110,18 @@ class People(Section):
     heat_pump_scale: Factor = Field(1.0, description="factor on heat pump ratings")
     cars_per_kw: Annotated[Real, Field(ge=0, le=10)] = Field(0.0, description="cars per kW of residential peak demand")
     car_kw: Annotated[Real, Field(ge=1, le=1000)] = Field(7.4, description="charging power of a car in kW")
+    car_v2g_share: Share = Field(0.0, description="share of cars that can give energy back")
+    car_v2g_kw: Annotated[Real, Field(ge=0, le=1000)] = Field(7.4, description="power that such a car gives back in kW")
+    car_v2g_efficiency: Annotated[Real, Field(ge=0.1, le=1)] = Field(
+        0.9, description="what arrives at the charger of each kWh taken from a car"
+    )
+    car_v2g_depth_kwh: Annotated[Real, Field(ge=0, le=1000)] = Field(
+        25.0, description="most that a car that gives back may lack of its charge at departure, in kWh"
+    )
+    car_v2g_reserve: Annotated[Real, Field(ge=0.1, le=1)] = Field(
+        0.5, description="share of a car's charging power that must suffice to charge again what it gave back"
+    )
+    car_v2g_wear_eur_per_kwh: Charge = Field(0.03, description="cost of each kWh that a car gives back in EUR")
     battery_efficiency: Annotated[Real, Field(ge=0.1, le=1)] = Field(
         0.95, description="efficiency of charging, and of discharging"
     )
@@ -115,12 +130,23 @@ class People(Section):
     battery_wear_eur_per_kwh: Charge = Field(0.005, description="cost of each kWh charged or discharged in EUR")
     shiftable_share: Share = Field(0.1, description="share of demand that can wait")
     shiftable_delay_h: Hours = Field(2.0, description="how long it can wait in hours")
+    elastic_share: Share = Field(
+        0.0, description="share of demand that cannot wait but is only consumed where worth it"
+    )
+    elastic_least_eur_per_kwh: Price = Field(
+        0.15, description="what the last kWh of elastic demand is worth in EUR/kWh: cheaper energy is always consumed"
+    )
+    elastic_most_eur_per_kwh: Price = Field(
+        0.60, description="what its first kWh is worth in EUR/kWh: at dearer prices nothing of it is consumed"
+    )
     heat_pump_store_h: Hours = Field(2.0, description="size of the heat buffer in hours of rated power")
 
     @model_validator(mode="after")
     def _soc_band(self) -> Self:
         if self.battery_soc_min >= self.battery_soc_max:
             raise ValueError("battery_soc_min must be below battery_soc_max")
+        if self.elastic_least_eur_per_kwh >= self.elastic_most_eur_per_kwh:
+            raise ValueError("elastic_least_eur_per_kwh must be below elastic_most_eur_per_kwh")
         if again := repeated(self.only):
             raise ValueError(f"only names {shown(self.only[again[0]])!r} twice")
         return self
@@ -206,6 +232,91 @@ class OperatorSection(Section):
     )
 
 
+class NegotiationSection(Section):
+    """How room is negotiated where the envelope policy is `negotiated`."""
+
+    day_gate: Annotated[bool, Field(strict=True)] = Field(
+        True, description="whether the room of each local day is negotiated and committed the day before"
+    )
+    day_gate_hour: Annotated[Whole, Field(ge=0, le=23)] = Field(
+        12, description="local hour at which the day gate closes"
+    )
+    day_rounds: Annotated[Whole, Field(ge=1, le=500)] = Field(40, description="most rounds of the day gate")
+    rounds: Annotated[Whole, Field(ge=1, le=100)] = Field(5, description="most rounds of an interval's gate")
+    steps: Annotated[Whole, Field(ge=1, le=4)] = Field(
+        4, description="intervals that an interval's gate looks at, itself included"
+    )
+    penalty: Literal["balancing", "atc", "conditional"] = Field(
+        "balancing", description="how hard both sides pull: by residuals, ever harder, or harder when progress is slow"
+    )
+    penalty_share: Annotated[Real, Field(gt=0, le=100)] = Field(
+        2.5, description="first penalty in units of the mean retail price over the mean connection rating"
+    )
+    fair_share: Annotated[Real, Field(ge=0, le=1)] = Field(
+        0.05, description="pull of unused room back to the fair share, as a share of the first penalty"
+    )
+    tolerance: Annotated[Real, Field(gt=0, le=0.1)] = Field(
+        1e-3, description="gap at which both sides agree, as a share of the mean connection rating"
+    )
+    unmoved: Annotated[Real, Field(ge=0, le=1)] = Field(
+        0.02, description="gap between offer and bids, as such a share, at which an interval is not negotiated again"
+    )
+    letters_lost_share: Annotated[Real, Field(ge=0, le=0.9)] = Field(
+        0.0, description="share of a negotiation's letters that do not arrive in their round"
+    )
+    ambiguity: Literal["stochastic", "norm", "wasserstein", "moment", "robust"] = Field(
+        "norm",
+        description="how probabilities may be wrong: not at all, by a ball of one kind, or in any way at all",
+    )
+    radius: Literal["literature", "valid"] = Field(
+        "valid", description="how the radius of the norm ball follows from the number of samples"
+    )
+    confidence: Annotated[Real, Field(gt=0, lt=1)] = Field(
+        0.95, description="probability with which the norm ball is to hold the true probabilities"
+    )
+    wasserstein_radius: Annotated[Real, Field(ge=0, le=10)] = Field(
+        0.1, description="radius of the Wasserstein ball as a share of the expected energy"
+    )
+
+
+class InverterSection(Section):
+    """What inverters of photovoltaics and wind do by themselves, by feed-in or by voltage."""
+
+    reactive: Literal["none", "cos_phi_p", "q_u"] = Field(
+        "none", description="law of reactive power: none, by feed-in (cos phi(P)), or by voltage (Q(U))"
+    )
+    active: Literal["none", "p_u"] = Field("none", description="law of active power: none, or by voltage (P(U))")
+    kva_per_kw: Annotated[Real, Field(ge=1, le=10)] = Field(
+        1.12, description="apparent power of an inverter per rated kW of its generator, in kVA/kW"
+    )
+    cos_phi_min: Annotated[Real, Field(ge=0.5, le=1)] = Field(
+        0.9, description="least power factor, at the connection point"
+    )
+    cos_phi_from: Annotated[Real, Field(ge=0, lt=1)] = Field(
+        0.5, description="feed-in as a share of the rating above which cos phi(P) falls from 1 to the least"
+    )
+    q_u_pu: tuple[Voltage, Voltage, Voltage, Voltage] = Field(
+        (0.93, 0.97, 1.03, 1.07),
+        description="voltages in pu at which Q(U) gives the most, begins to rest, ends to rest, draws the most",
+    )
+    p_u_pu: tuple[Voltage, Voltage] = Field(
+        (1.06, 1.1), description="voltages in pu at which P(U) begins to fall and is at its least"
+    )
+    p_u_least: Share = Field(0.2, description="what P(U) leaves at its least, as a share of the rating")
+    at_rest: Annotated[bool, Field(strict=True)] = Field(
+        False, description="whether inverters give reactive power while their connection point does not feed in"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        most, dead, awake, least = self.q_u_pu
+        if not most < dead <= awake < least:
+            raise ValueError("q_u_pu must rise, but for the two in the middle, which may be the same")
+        if not self.p_u_pu[0] < self.p_u_pu[1]:
+            raise ValueError("p_u_pu must rise")
+        return self
+
+
 class Forecast(Section):
     """How well the future is known."""
 
@@ -230,6 +341,8 @@ class Scenario(Section):
     market: Market = Market()
     operator: OperatorSection = OperatorSection()
     forecast: Forecast = Forecast()
+    negotiation: NegotiationSection = NegotiationSection()
+    inverter: InverterSection = InverterSection()
     profiles: ProfilesSection = ProfilesSection()
 
     @classmethod

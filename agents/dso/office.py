@@ -3,15 +3,19 @@
 Policies and rules are handed this.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from cosim.agents.dso.adverse import Adverse, worst_of
 from cosim.agents.dso.security import Security, security_of
+from cosim.models.devices.inverter import Inverter
 from cosim.models.envelope import Envelopes
 from cosim.models.grid.batch import BatchFlow
+from cosim.models.grid.batch_state import BatchState
 from cosim.models.grid.state import Diverged, GridState, Limits, violations
+from cosim.models.local_response import reactive_at
 from cosim.models.step import Community, PassiveLoad
 
 
@@ -40,11 +44,34 @@ class GridOffice:
     def solve_all(
         self, net_kw: np.ndarray, reactive_kvar: np.ndarray, passive: PassiveLoad
     ) -> list[GridState | Diverged]:
-        """Solve AC for k cases of net powers (k, n) at one reactive power (n,), all at once."""
+        """Solve AC for cases of net powers (..., n) in one call; reactive power and passive load broadcast to them.
+
+        To the reactive power given comes what inverters answer by their own laws; a case in which they go on hunting
+        counts as one without a solution.
+        """
         p_kw = self.community.at_buses(net_kw) + passive.p_kw
-        q_kvar = self.community.at_buses(reactive_kvar) + passive.q_kvar
-        states = self.flow.solve(p_kw, np.broadcast_to(q_kvar, p_kw.shape))
-        return [states.row(case) for case in range(len(net_kw))]
+        q_kvar = np.broadcast_to(self.community.at_buses(reactive_kvar) + passive.q_kvar, p_kw.shape)
+        p_kw, q_kvar = p_kw.reshape(-1, p_kw.shape[-1]), q_kvar.reshape(-1, p_kw.shape[-1])
+        inverter = self.community.portfolio.inverter
+        if inverter is None:
+            states = self.flow.solve(p_kw, q_kvar)
+        else:
+            states = self._controlled(inverter, net_kw.reshape(-1, net_kw.shape[-1]), p_kw, q_kvar)
+        return [states.row(case) for case in range(len(states.converged))]
+
+    def _controlled(self, inverter: Inverter, net_kw: np.ndarray, p_kw: np.ndarray, q_kvar: np.ndarray) -> BatchState:
+        """Solve rows of injections (k, B), (k, B) with the reactive power that inverters add at net powers (k, n)."""
+
+        def solved(own_kvar: np.ndarray) -> BatchState:
+            return self.flow.solve(p_kw, q_kvar + self.community.at_buses(own_kvar))
+
+        def voltages(own_kvar: np.ndarray) -> np.ndarray:
+            states = solved(own_kvar)
+            return np.where(states.converged[:, None], states.vm_pu[:, self.community.bus], np.nan)
+
+        rest = reactive_at(inverter, voltages, net_kw)
+        states = solved(rest.value)
+        return replace(states, converged=states.converged & (rest.gap_kva == 0.0))
 
     def breach(self, state: GridState | Diverged) -> float:
         """Return by how much a state breaks limits, pu and parts of ratings added up; 0 when it keeps all."""
@@ -61,6 +88,56 @@ class GridOffice:
     def at_corners(
         self, bands: Envelopes, reactive_kvar: np.ndarray, passive: PassiveLoad
     ) -> list[GridState | Diverged]:
-        """Solve AC with everybody at each worst corner of the bands, in the order of `security.corners.patterns`."""
+        """Solve AC with everybody at each worst corner of the bands, in the order of `security.corners.patterns`.
+
+        With inverters under local control the first two, everybody up and everybody down, show for each bus and branch
+        the worst of that corner and of points at which others do not help.
+        """
         powers = np.where(self.security.corners.patterns, bands.upper_kw, bands.lower_kw)
-        return self.solve_all(powers, reactive_kvar, passive)
+        states = self.solve_all(powers, reactive_kvar, passive)
+        return states if self._adverse is None else self._worst(self._adverse, states, bands, reactive_kvar, passive)
+
+    @cached_property
+    def _adverse(self) -> Adverse | None:
+        inverter = self.community.portfolio.inverter
+        return None if inverter is None else Adverse(self.community, inverter, self.flow.flow, self.limits)
+
+    def _worst(
+        self,
+        adverse: Adverse,
+        states: list[GridState | Diverged],
+        bands: Envelopes,
+        reactive_kvar: np.ndarray,
+        passive: PassiveLoad,
+    ) -> list[GridState | Diverged]:
+        """Put what adverse points lead to into the states of the first two corners."""
+        found = []
+        for state, upper in zip(states[:2], (True, False), strict=True):
+            more: list[GridState | Diverged] = []
+            if isinstance(state, GridState):
+                points = adverse.points(bands, state, upper=upper)
+                more = self.solve_all(points, reactive_kvar, passive) if len(points) else []
+            found.append(worst_of([state, *more], upper=upper))
+        return [*found, *states[2:]]
+
+    def at_corners_of_steps(
+        self, bands: Envelopes, reactive_kvar: np.ndarray, passive: PassiveLoad
+    ) -> list[list[GridState | Diverged]]:
+        """Do the same for H steps in one call: bands and reactive power (H, n), passive load (H, buses)."""
+        patterns = self.security.corners.patterns
+        powers = np.where(patterns, bands.upper_kw[:, None], bands.lower_kw[:, None])
+        each = PassiveLoad(passive.p_kw[:, None], passive.q_kvar[:, None])
+        states = self.solve_all(powers, reactive_kvar[:, None], each)
+        steps = [states[first : first + len(patterns)] for first in range(0, len(states), len(patterns))]
+        if self._adverse is None:
+            return steps
+        return [
+            self._worst(
+                self._adverse,
+                step,
+                Envelopes(bands.lower_kw[at], bands.upper_kw[at]),
+                reactive_kvar[at],
+                PassiveLoad(passive.p_kw[at], passive.q_kvar[at]),
+            )
+            for at, step in enumerate(steps)
+        ]

@@ -8,15 +8,26 @@ from cosim.agents.dso.curtailment import CurtailmentRule, ProRata
 from cosim.agents.dso.envelopes.policy import EnvelopePolicy, Grant
 from cosim.agents.dso.envelopes.static import StaticEnvelopes
 from cosim.agents.dso.office import GridOffice
+from cosim.agents.dso.room_desk import RoomDesk, Scene
 from cosim.encoding import plain
 from cosim.guard import Guard
-from cosim.messages import EnvelopeGrant, VolumeLimit
+from cosim.messages import (
+    EnvelopeGrant,
+    PoolProgress,
+    RoomBid,
+    RoomClaim,
+    RoomNeed,
+    RoomOffer,
+    RoomProgress,
+    VolumeLimit,
+)
 from cosim.models.envelope import Envelopes
 from cosim.models.market.order import WH_PER_KWH
 from cosim.models.step import PassiveLoad
 from cosim.models.stopwatch import section
 from cosim.models.time import Interval
-from cosim.views import GrantView, PlanView
+from cosim.negotiation import Terms
+from cosim.views import GrantView, PlanView, RoomGrant, RoomView
 
 NAME = "operator"
 
@@ -30,6 +41,41 @@ class Operator:
         self._rule = rule
         self._guard = guard
         self._memory = policy.start()
+        self._desk: RoomDesk | None = None
+
+    @property
+    def desk(self) -> RoomDesk:
+        """The negotiation that is going on."""
+        if self._desk is None:
+            raise RuntimeError("no negotiation has been opened")
+        return self._desk
+
+    def open_room(self, view: RoomView, need: RoomNeed, terms: Terms) -> RoomOffer:
+        """Open a negotiation of room over the steps of a view."""
+        with section("envelopes"):
+            self._desk = RoomDesk(Scene.of(self.office, view, need), view, terms, need.interval)
+            return self._desk.opening()
+
+    def hear_room(self, bid: RoomBid) -> RoomProgress:
+        """Take the bids of a round."""
+        with section("envelopes"):
+            return self.desk.hear(bid)
+
+    def offer_room(self, progress: PoolProgress | None) -> RoomOffer:
+        """Make the next offer."""
+        return self.desk.offer(progress)
+
+    def close_room(self) -> RoomGrant:
+        """Commit what was negotiated, as far as the grid carries it."""
+        with section("envelopes"):
+            return self.desk.committed()
+
+    def top_up(self, claim: RoomClaim, earned_eur: float) -> np.ndarray:
+        """Return what losers are paid (n,) EUR: what they claim, or their share of what the operator earned."""
+        claimed_eur = float(claim.loss_eur.sum())
+        share = min(1.0, max(earned_eur, 0.0) / claimed_eur) if claimed_eur > 0.0 else 0.0
+        paid: np.ndarray = share * claim.loss_eur
+        return paid
 
     def grant(self, view: GrantView) -> EnvelopeGrant:
         """Hand out envelopes by the policy."""

@@ -110,7 +110,9 @@ class RoomDesk:
     @property
     def over(self) -> bool:
         """Whether the last offer was the final one."""
-        return self._moderation.settled or self._round >= self._terms.rounds
+        latest = self._moderation.latest
+        unmoved = self._round == 1 and latest is not None and max(latest.worst_kw) <= self._terms.unmoved_kw
+        return unmoved or self._moderation.settled or self._round >= self._terms.rounds
 
     def opening(self) -> RoomOffer:
         """Make the first offer."""
@@ -122,8 +124,9 @@ class RoomDesk:
         self._missed = np.where(heard, 0, self._missed + 1)
         before = self._agreement
         taken = before.heard(bid.room.stacked(), heard)
-        answer = self._answer(taken.pull_above_kw())
-        self._agreement = taken.answered(answer.room.stacked(), heard)
+        pull_kw = taken.pull_above_kw(heard)
+        answer = self._answer(pull_kw)
+        self._agreement = taken.answered(answer.room.stacked(), pull_kw)
         self._errors = self.scene.errors(Box(answer.room.lower_kw, answer.room.upper_kw))
         part = self._agreement.part(before, self._moderation.penalty_eur_per_kw2h)
         self._progress = RoomProgress(self._index, bid.round, part.norms())
@@ -142,8 +145,9 @@ class RoomDesk:
     def committed(self) -> RoomGrant:
         """Return the operator's copy, carried by AC power flow at all its corners."""
         room, errors = self.room, self._errors
+        nobody = np.zeros(len(self._missed), dtype=bool)
         for _ in range(REFRESHES):
-            answer = self._answer(self._agreement.pull_above_kw())
+            answer = self._answer(self._agreement.pull_above_kw(nobody))
             room = answer.room
             bands = Box(room.lower_kw, room.upper_kw)
             known, self._errors = errors, self.scene.errors(bands)

@@ -15,6 +15,7 @@ from cosim.models.grid.state import GridState, Limits
 from cosim.models.optimisation.allocation_tree import RadialTree, TreeRows
 from cosim.models.optimisation.kernel_allocation_tree import Tree, gather
 from cosim.models.optimisation.robust_rows import Rows
+from cosim.models.optimisation.room_network import DenseNetwork, TreeNetwork
 from cosim.models.step import Community, PassiveLoad
 
 
@@ -41,6 +42,17 @@ class SecurityRows:
         return self.rows.within(self.rows.lower_rhs - below, self.rows.upper_rhs - above)
 
 
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Loss with net powers p (n,), by the linear branch-flow model: ``constant_kw + slope @ p`` and what p loses alone.
+
+    The last part is the `loss_kw` of the network.
+    """
+
+    slope: np.ndarray
+    constant_kw: float
+
+
 class Security(Protocol):
     """What an operator's limits look like as rows."""
 
@@ -55,6 +67,19 @@ class Security(Protocol):
 
     def measured(self, state: GridState) -> np.ndarray:
         """Return what a state makes of each row (m,): voltage, and signed apparent power by loading."""
+        ...
+
+    @property
+    def network(self) -> DenseNetwork | TreeNetwork:
+        """The rows' coefficients and the quadratic part of the loss."""
+        ...
+
+    def losses(self, reactive_kvar: np.ndarray, passive: PassiveLoad) -> Losses:
+        """Return the rest of the loss at given reactive power (n,) and passive load."""
+        ...
+
+    def effects(self, p_kw: np.ndarray, q_kvar: np.ndarray) -> np.ndarray:
+        """Return what f injections at buses (f, buses), (f, buses) make of each row (m, f)."""
         ...
 
 
@@ -125,6 +150,27 @@ class TreeSecurity:
         apparent = apparent * state.branch_loading_percent[tree.branch] / 100 * rate
         return np.concatenate([state.vm_pu[tree.bus] ** 2 / tree.no_load_vm2, apparent])
 
+    @cached_property
+    def network(self) -> DenseNetwork | TreeNetwork:
+        """The rows' coefficients and the quadratic part of the loss."""
+        return TreeNetwork(self._tree)
+
+    def losses(self, reactive_kvar: np.ndarray, passive: PassiveLoad) -> Losses:
+        """Return the rest of the loss: ``rise_p / 2`` is each edge's resistance over its squared voltage, per kW."""
+        reactive = self.community.at_buses(reactive_kvar) + passive.q_kvar
+        flow, level = self._swept(self.flow.rise_p, passive.p_kw)
+        flow_q, _ = self._swept(self.flow.rise_q, reactive)
+        slope = np.append(level, 0.0)[self._tree.node]
+        return Losses(slope, float(self.flow.rise_p @ (flow**2 + flow_q**2)) / 2.0)
+
+    def effects(self, p_kw: np.ndarray, q_kvar: np.ndarray) -> np.ndarray:
+        """Return what f injections at buses (f, buses), (f, buses) make of each row (2 N, f)."""
+        made = []
+        for active, reactive in zip(p_kw, q_kvar, strict=True):
+            flow, level = self._swept(self.flow.rise_p, active)
+            made.append(np.concatenate([level + self._swept(self.flow.rise_q, reactive)[1], flow]))
+        return np.array(made).reshape(-1, 2 * len(self.flow.parent)).T
+
 
 @dataclass(frozen=True)
 class DenseSecurity:
@@ -188,3 +234,30 @@ class DenseSecurity:
         """Return squared voltages and signed apparent power of branches (m,)."""
         apparent = np.sign(state.branch_p_kw[self._rated]) * state.branch_loading_percent[self._rated] / 100
         return np.concatenate([state.vm_pu[self._watched] ** 2, apparent * self._rate_kva])
+
+    @cached_property
+    def _loss(self) -> np.ndarray:
+        """Loss per product of powers at two buses, kW per kW^2 (buses, buses): ``r / (2 V^2)`` without load.
+
+        With Z the impedances, S powers and V voltages it is the real part of S_i conj(S_j) Z_ij / (V_i conj(V_j)).
+        """
+        square = np.where(self._linear.no_load_vm2 > 0.0, self._linear.no_load_vm2, 1.0)
+        half: np.ndarray = self._linear.r / (2.0 * square[:, None])
+        return (half + half.T) / 2.0
+
+    @cached_property
+    def network(self) -> DenseNetwork | TreeNetwork:
+        """The rows' coefficients and the quadratic part of the loss."""
+        bus = self.community.bus
+        return DenseNetwork(self._matrix, self._loss[np.ix_(bus, bus)])
+
+    def losses(self, reactive_kvar: np.ndarray, passive: PassiveLoad) -> Losses:
+        """Return the rest of the loss at given reactive power (n,) and passive load."""
+        reactive = self.community.at_buses(reactive_kvar) + passive.q_kvar
+        lost = passive.p_kw @ self._loss @ passive.p_kw + reactive @ self._loss @ reactive
+        return Losses(2.0 * (self._loss @ passive.p_kw)[self.community.bus], float(lost))
+
+    def effects(self, p_kw: np.ndarray, q_kvar: np.ndarray) -> np.ndarray:
+        """Return what f injections at buses (f, buses), (f, buses) make of each row (m, f)."""
+        voltage, branch = self._by_bus
+        return np.concatenate([voltage @ p_kw.T + self._linear.x[self._watched] @ q_kvar.T, branch @ p_kw.T])

@@ -35,7 +35,7 @@ class PoolDesk:
     def hear(self, bid: PoolBid) -> PoolProgress:
         """Take the bids of a round, clear, and say how far from balance they were."""
         before = self._pool
-        self._pool = before.heard(bid.trade_kw, bid.arrived).cleared()
+        self._pool = before.heard(bid.trade_kw, bid.arrived).cleared(bid.arrived)
         part = self._pool.part(before, self._moderation.penalty_eur_per_kw2h)
         self._progress = PoolProgress(self._index, bid.round, part.norms())
         return self._progress

@@ -196,7 +196,7 @@ class OneByOneCohort(Cohort):
             name: np.array([_number(getattr(d, name), profile[row]) for row, d in enumerate(decisions)], float)
             for name in SET_POINTS
         }
-        return SetPoints(**columns)
+        return SetPoints(**columns, elastic_share=_wanted(view, decisions))
 
     def learn(self, outcome: Outcome) -> None:
         for name, member, own in zip(self.ids, self._members, one_outcome(outcome), strict=True):
@@ -218,6 +218,14 @@ class OneByOneCohort(Cohort):
         for name, member in zip(self.ids, self._members, strict=True):
             vars(member).clear()
             vars(member).update(memory[name])
+
+
+def _wanted(view: ProsumersView, decisions: list[Decision]) -> np.ndarray | None:
+    """Return the share wanted of elastic demand (n,), None where there is none."""
+    if view.elastic is None:
+        return None
+    told = view.elastic.share[:, 0]
+    return np.array([_number(one.elastic_share, told[row]) for row, one in enumerate(decisions)], float)
 
 
 def _number(value: float | None, profile: float) -> float:

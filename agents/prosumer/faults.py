@@ -41,7 +41,8 @@ def set_point_faults(result: Any, count: int) -> list[str]:
     """Say what is wrong with set-points (n,): infinities mean "as much as there is", NaN means nothing."""
     if not isinstance(result, SetPoints):
         return [f"dispatch returned a {type(result).__name__}; SetPoints are needed"]
-    wrong = [_column_faults(name, getattr(result, name), count) for name in SET_POINTS]
+    names = SET_POINTS if result.elastic_share is None else (*SET_POINTS, "elastic_share")
+    wrong = [_column_faults(name, getattr(result, name), count) for name in names]
     return [fault for fault in wrong if fault]
 
 
@@ -76,9 +77,10 @@ def one_decision_faults(result: Any) -> list[str]:
     """Say what is wrong with one prosumer's set-points."""
     if not isinstance(result, Decision):
         return [f"dispatch returned a {type(result).__name__}; a Decision is needed"]
-    values = {name: getattr(result, name) for name in SET_POINTS}
-    if values["heat_pump_kw"] is None:
-        del values["heat_pump_kw"]
+    values = {name: getattr(result, name) for name in (*SET_POINTS, "elastic_share")}
+    for name in ("heat_pump_kw", "elastic_share"):
+        if values[name] is None:
+            del values[name]
     return [f"{name} is {value!r}; a number is needed" for name, value in values.items() if not _is_number(value)]
 
 

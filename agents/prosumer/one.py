@@ -7,7 +7,7 @@ from cosim.models.devices.corridor import Corridor
 from cosim.models.envelope import Envelope
 from cosim.models.market.order import WH_PER_KWH
 from cosim.models.market.settlement import MONEY_PER_EUR
-from cosim.views import Flexible, Outcome, ProsumerOutcome, ProsumersView, ProsumerView
+from cosim.views import Answering, Flexible, GivingBack, Outcome, ProsumerOutcome, ProsumersView, ProsumerView
 
 
 def one_view(view: ProsumersView) -> list[ProsumerView]:
@@ -41,18 +41,47 @@ def one_view(view: ProsumersView) -> list[ProsumerView]:
     demand, generation = view.fixed_kw.tolist(), view.available_kw.tolist()
     lower, upper = view.envelopes.lower_kw.tolist(), view.envelopes.upper_kw.tolist()
     flexible: dict[str, Any] = {name: _flexible(getattr(view, name)) for name in ("ev", "shiftable", "heat_pump")}
+    v2g, elastic = _giving_back(view), _answering(view)
     return [
         ProsumerView(
             id=name,
             demand_kw=tuple(demand[row]),
             generation_kw=tuple(generation[row]),
             envelope=Envelope(lower[row], upper[row]),
+            v2g=None if v2g is None else v2g[row],
+            elastic=None if elastic is None else elastic[row],
             **common,
             **{key: values[row] for key, values in flexible.items()},
             **{key: values[row] for key, values in numbers.items()},
         )
         for row, name in enumerate(view.ids)
     ]
+
+
+def _giving_back(view: ProsumersView) -> list[GivingBack] | None:
+    cars = view.portfolio.ev.v2g
+    if cars is None or view.v2g is None:
+        return None
+    columns = (
+        view.v2g.widened(view.ev).min_kwh.tolist(),
+        view.v2g.power_kw.tolist(),
+        cars.efficiency.tolist(),
+        cars.wear_eur_per_kwh.tolist(),
+    )
+    return [GivingBack(tuple(low), tuple(power), *rest) for low, power, *rest in zip(*columns, strict=True)]
+
+
+def _answering(view: ProsumersView) -> list[Answering] | None:
+    device = view.portfolio.demand.elastic
+    if device is None or view.elastic is None:
+        return None
+    columns = (
+        view.elastic.power_kw.tolist(),
+        view.elastic.share.tolist(),
+        device.least_eur_per_kwh.tolist(),
+        device.most_eur_per_kwh.tolist(),
+    )
+    return [Answering(tuple(power), tuple(share), *worth) for power, share, *worth in zip(*columns, strict=True)]
 
 
 def _flexible(corridor: Corridor) -> list[Flexible]:

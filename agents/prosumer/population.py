@@ -6,22 +6,26 @@ from typing import Any
 import numpy as np
 
 from cosim.agents.prosumer.cohort import Cohort
+from cosim.agents.prosumer.negotiating.strategy import Bids
+from cosim.agents.prosumer.negotiating.table import Negotiators
 from cosim.locking import locked
+from cosim.messages import PoolOffer, RoomOffer
 from cosim.models.devices.columns import SetPoints
-from cosim.models.envelope import Envelopes
+from cosim.models.envelope import Envelopes, Room
 from cosim.models.market.order import Orders
-from cosim.views import Outcome, ProsumersView
+from cosim.views import NegotiationView, Outcome, ProsumersView
 
 
 class Population:
     """Answers the protocol for all prosumers, rows in the order of stable ids."""
 
-    def __init__(self, cohorts: list[Cohort], count: int) -> None:
+    def __init__(self, cohorts: list[Cohort], count: int, negotiators: Negotiators | None = None) -> None:
         covered = np.sort(np.concatenate([cohort.rows for cohort in cohorts])) if cohorts else np.empty(0, np.int64)
         if not np.array_equal(covered, np.arange(count)):
             raise ValueError("every prosumer needs exactly one strategy")
         self.cohorts = cohorts
         self._count = count
+        self._negotiators = negotiators
 
     def request(self, view: ProsumersView) -> Envelopes:
         """Return the bands wanted (n,)."""
@@ -42,17 +46,43 @@ class Population:
 
     def dispatch(self, view: ProsumersView) -> SetPoints:
         """Return everybody's set-points (n,)."""
-        columns = {item.name: np.empty(self._count) for item in fields(SetPoints)}
+        columns = {item.name: np.empty(self._count) for item in fields(SetPoints) if item.name != "elastic_share"}
+        share = None if view.elastic is None else view.elastic.share[:, 0].copy()
         for cohort in self.cohorts:
             points = cohort.dispatch(self._shown(cohort, view))
             for name, column in columns.items():
                 column[cohort.rows] = getattr(points, name)
-        return SetPoints(**columns)
+            if share is not None and points.elastic_share is not None:
+                share[cohort.rows] = points.elastic_share
+        return SetPoints(**columns, elastic_share=share)
 
     def learn(self, outcome: Outcome) -> None:
         """Hand everybody its own outcome."""
         for cohort in self.cohorts:
             cohort.learn(locked(outcome.take(cohort.rows)))
+
+    @property
+    def negotiators(self) -> Negotiators:
+        """Who speaks for everybody where room is negotiated; ValueError for a population made without."""
+        if self._negotiators is None:
+            raise ValueError("this population cannot negotiate")
+        return self._negotiators
+
+    def open_negotiation(self, view: NegotiationView, room: RoomOffer, pool: PoolOffer | None) -> Bids:
+        """Return everybody's bids in answer to the opening offers."""
+        return self.negotiators.open_negotiation(view, room, pool)
+
+    def counter(self, room: RoomOffer, pool: PoolOffer | None) -> Bids:
+        """Return everybody's bids in answer to further offers."""
+        return self.negotiators.counter(room, pool)
+
+    def close_negotiation(self, room: RoomOffer, pool: PoolOffer | None) -> None:
+        """Hear the final offers."""
+        self.negotiators.close_negotiation(room, pool)
+
+    def claims(self, view: NegotiationView, room_got: Room, paid_eur: np.ndarray, fair: Room) -> np.ndarray:
+        """Return what each lost by the room it got, and paid for, against the fair room (n,) EUR."""
+        return self.negotiators.claims(view, room_got, paid_eur, fair)
 
     def _shown(self, cohort: Cohort, view: ProsumersView) -> ProsumersView:
         return view if len(self.cohorts) == 1 else locked(view.take(cohort.rows))

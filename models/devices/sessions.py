@@ -139,12 +139,43 @@ class EvSessions:
         arrival = (stays.arrival[seen] - first) * self.hours
         return row, car, arrival, (stays.departure[seen] - first) * self.hours, stays.energy_kwh[seen]
 
+    def expected(self, now: int) -> "EvSessions":
+        """Return the stays that are expected at base interval `now`, for plans that begin long after it.
+
+        Cars that arrived before `now` stay as they do. All others are expected as they came on the last day
+        that is wholly known, the one before the day of `now`: at the same local times, with the same need; a
+        car that is later than it was then is expected at once.
+        """
+        return _Expected(self.fleet, self.normals, self.start, self.zone, self.interval_s, self, now)
+
     def initial_remaining_kwh(self, index: int) -> np.ndarray:
         """Return what cars connected before an interval still need (n, K), had each charged on arrival."""
         stays = self.day(self.day_of(index))
         here = (stays.arrival < index) & (index < stays.departure)
         charged = self.fleet.power_kw[:, None] * (index - stays.arrival) * self.hours
         return np.where(here, np.maximum(stays.energy_kwh - charged, 0.0), 0.0)
+
+
+@dataclass(frozen=True)
+class _Expected(EvSessions):
+    """Stays as they are expected at `now`, knowing nothing of the `real` ones from then on."""
+
+    real: EvSessions
+    now: int
+
+    def _draw(self, day: int) -> EvDay:
+        real, today = self.real.day(day), self.day_of(self.now)
+        if day < today:
+            return real
+        known = self.real.day(today - 1)
+        arrival = np.maximum(known.arrival + self.noon(day) - self.noon(today - 1), self.now)
+        # Arrivals end two hours before departures begin: who may still come comes before it has to leave.
+        departure = known.departure + self.noon(day + 1) - self.noon(today)
+        departure = np.where(known.departure > known.arrival, departure, arrival)
+        energy = np.minimum(known.energy_kwh, self.fleet.power_kw[:, None] * (departure - arrival) * self.hours)
+        came = real.arrival < self.now
+        expected = EvDay(arrival, departure, energy)
+        return EvDay(*(np.where(came, was, will) for was, will in zip(real, expected, strict=True)))
 
 
 def _clipped(normal: np.ndarray, mean: float, deviation: float, lower: float, upper: float) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Does a forecaster keep the contract? Shipped to users, run on our own."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,12 +9,16 @@ from cosim.models.forecast.forecaster import Forecaster, ForecastView
 
 _PER_DAY = 96
 _ROWS = 3
+_MEMBERS = 4
+
+Ask = Callable[[ForecastView], np.ndarray]
 
 
 def check_forecaster(forecaster: Forecaster) -> list[str]:
     """Return the promises that a forecaster breaks, as sentences; empty when it keeps them all.
 
-    Asked are the next interval, a day, and a day that begins later; of every quantity.
+    Asked are the next interval, a day, and a day that begins later; of every quantity, as one forecast and as
+    an ensemble.
     """
     broken = []
     for quantity in ("demand", "generation", "heat_pump", "price"):
@@ -25,32 +30,39 @@ def check_forecaster(forecaster: Forecaster) -> list[str]:
 
 
 def _faults(forecaster: Forecaster, view: ForecastView) -> list[str]:
+    expected = (len(view.history), view.count)
+    found = _faults_of("forecast", forecaster.forecast, view, expected)
+    if found:
+        return found  # an ensemble is often made of the forecast, and would fail like it
+    return _faults_of(
+        "ensemble", lambda shown: forecaster.ensemble(shown, _MEMBERS, _draws), view, (_MEMBERS, *expected)
+    )
+
+
+def _faults_of(what: str, ask: Ask, view: ForecastView, expected: tuple[int, ...]) -> list[str]:
     history = view.history.copy()
     try:
-        answer = forecaster.forecast(view)
+        answer = ask(view)
     except Exception as error:  # noqa: BLE001  a plug-in may raise anything, and that is the finding
-        return [f"raises {type(error).__name__}: {error}"]
-    expected = (len(view.history), view.count)
+        return [f"{what} raises {type(error).__name__}: {error}"]
     if not isinstance(answer, np.ndarray) or answer.shape != expected:
-        return [f"returns {getattr(answer, 'shape', type(answer).__name__)}, expected an array {expected}"]
+        return [f"{what} returns {getattr(answer, 'shape', type(answer).__name__)}, expected an array {expected}"]
     found = []
     if not np.isfinite(answer).all():
-        found.append("returns values that are not finite")
+        found.append(f"{what} returns values that are not finite")
     elif not np.array_equal(view.clip(answer), answer):
-        found.append("returns values on the impossible side of zero")
+        found.append(f"{what} returns values on the impossible side of zero")
     if not np.array_equal(view.history, history):
-        found.append("changes the history it was shown")
-    if not np.array_equal(answer, forecaster.forecast(view), equal_nan=True):
-        found.append("answers the same view differently")
-    return found + _keeps_nothing(forecaster, view, answer)
+        found.append(f"{what} changes the history it was shown")
+    if not np.array_equal(answer, ask(view), equal_nan=True):
+        found.append(f"{what} answers the same view differently")
+    return found + _keeps_nothing(what, ask, view, answer)
 
 
-def _keeps_nothing(forecaster: Forecaster, view: ForecastView, answer: np.ndarray) -> list[str]:
+def _keeps_nothing(what: str, ask: Ask, view: ForecastView, answer: np.ndarray) -> list[str]:
     """Ask about another world in between: what it saw there must not leak into the first answer."""
-    other = replace(view, history=view.history * 0.5, truth=None if view.truth is None else view.truth * 0.5)
-    forecaster.forecast(other)
-    again = forecaster.forecast(view)
-    return [] if np.array_equal(answer, again, equal_nan=True) else ["remembers an earlier view"]
+    ask(replace(view, history=view.history * 0.5, truth=None if view.truth is None else view.truth * 0.5))
+    return [] if np.array_equal(answer, ask(view), equal_nan=True) else [f"{what} remembers an earlier view"]
 
 
 def _view(quantity: str, issued_at: int, first: int, count: int, *, clairvoyant: bool) -> ForecastView:
@@ -81,3 +93,8 @@ def _normals(first: int, count: int) -> np.ndarray:
         np.arange(first, first + count)[None, :] * 12.9898 + np.arange(_ROWS)[:, None]
     )
     return wave
+
+
+def _draws(first: int, count: int) -> np.ndarray:
+    """Return waves like those of `_normals`, another one for each member."""
+    return np.stack([_normals(first + 1000 * member, count) for member in range(1, _MEMBERS + 1)])

@@ -1,4 +1,4 @@
-"""The contract of a forecaster: it sees a value and returns a value."""
+"""The contract of a forecaster: it sees a value and returns a value, or many that may come instead."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -43,6 +43,28 @@ class ForecastView:
         clipped: np.ndarray = np.clip(values, lower, upper)
         return clipped
 
+    def past_days(self, most: int | None = None) -> np.ndarray:
+        """Return what was known at the same times of day: (days, n, count), the latest known day first.
+
+        Days are counted back from `issued_at`; there are as many as the history holds, `most` at most.
+        """
+        day = self.intervals_per_day
+        days = self.history.shape[1] // day
+        if not days:
+            raise ValueError(f"past days need {day} known intervals, were shown {self.history.shape[1]}")
+        lead = np.arange(self.first, self.first + self.count) - self.issued_at
+        back = np.arange(1, min(days, most or days) + 1)[:, None] * day
+        # Column -day of the history is the same time of day as the interval that is issued first.
+        return self.history[:, self.history.shape[1] - back + lead % day].transpose(1, 0, 2)
+
+
+Draws = Callable[[int, int], np.ndarray]
+"""`(first, count) -> (members, n, count)`: standard normals that belong to members, prosumers and base intervals.
+
+They are none of those in a view, and the same interval always has the same ones: ensembles that are issued
+one after the other differ by what became known in between.
+"""
+
 
 class Forecaster(ABC):
     """Forecast one quantity of n prosumers; the same view gives the same forecast."""
@@ -54,3 +76,36 @@ class Forecaster(ABC):
     @abstractmethod
     def forecast(self, view: ForecastView) -> np.ndarray:
         """Return the forecast (n, count) for the intervals `view.first` to `view.first + view.count - 1`."""
+
+    def ensemble(self, view: ForecastView, members: int, draws: Draws) -> np.ndarray:  # noqa: ARG002, draws know it
+        """Return what may come instead (members, n, count), each member as likely as the others.
+
+        By default the forecast, dressed with the errors that persistence made on the days that are known:
+        sums of them with normal weights, so that members vary around the forecast as those errors did around
+        zero, together in time too. Of an interval j days ahead the errors are those of j days ahead; with a
+        single known day there are none, and members are the forecast itself. The same draws serve all day.
+
+        Dressing is from Roulston and Smith 2003, "Combining dynamical and statistical ensembles", Tellus 55A,
+        doi 10.3402/tellusa.v55i1.12082; sums that keep the second moment are in the spirit of Wang and Bishop
+        2005, "Improvement of ensemble reliability with a new dressing kernel", doi 10.1256/qj.04.120.
+        """
+        errors = persistence_errors(view)
+        weights = draws(view.issued_at - view.issued_at % view.intervals_per_day, len(errors))
+        spread = np.einsum("mnd,dnt->mnt", weights, errors) / np.sqrt(len(errors))
+        return view.clip(self.forecast(view) + spread)
+
+
+def persistence_errors(view: ForecastView) -> np.ndarray:
+    """Return what persistence would have erred by on known days (days, n, count), as far ahead as the view looks.
+
+    For an interval within a day of issue that is the value d days ago minus the one of the day before; for a
+    day later, minus the one two days before. With fewer days known than that, the oldest is compared with.
+    """
+    known = view.past_days()
+    lead = np.arange(view.first, view.first + view.count) - view.issued_at
+    lag = np.minimum(lead // view.intervals_per_day + 1, len(known) - 1)
+    latest = np.arange(len(known) - lag.max())
+    column = np.arange(view.count)
+    older = known[latest[:, None] + lag, :, column].transpose(0, 2, 1)
+    errors: np.ndarray = known[: len(latest)] - older
+    return errors

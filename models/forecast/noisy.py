@@ -10,12 +10,13 @@ martingale (Heath and Jackson, "Modeling the evolution of demand forecasts", IIE
 so there is no gain in guessing the forecaster's next word.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from cosim.models.forecast.forecaster import Forecaster, ForecastView
+from cosim.models.forecast.forecaster import Draws, Forecaster, ForecastView
 
 
 @dataclass(frozen=True)
@@ -31,20 +32,32 @@ class Noisy(Forecaster):
             raise ValueError("the noisy forecaster was not shown the truth")
         return view.clip(view.truth + self.error(view))
 
+    def ensemble(self, view: ForecastView, members: int, draws: Draws) -> np.ndarray:  # noqa: ARG002, draws know it
+        """Return the forecast with fresh draws of its own error around it (members, n, count).
+
+        Before clipping, members have the forecast as their mean and the deviation that is stated above; those of
+        ensembles issued one after the other share what is not yet known, as the forecasts do.
+        """
+        return view.clip(self.forecast(view) + self._scaled(view, draws))
+
     def error(self, view: ForecastView) -> np.ndarray:
         """Return the error (n, count) before clipping."""
+        return self._scaled(view, view.normals)
+
+    def _scaled(self, view: ForecastView, normals: Callable[[int, int], np.ndarray]) -> np.ndarray:
+        """Return the error that innovations (..., n, interval) make (..., n, count)."""
         last = view.first + view.count - 1
         steps = last - view.issued_at + 1
-        eps = view.normals(view.issued_at, steps)
+        eps = normals(view.issued_at, steps)
         path = np.empty_like(eps)
-        level = np.zeros(len(eps))
+        level = np.zeros(eps.shape[:-1])
         for step in range(steps):
-            level = view.rho * level + eps[:, step]
-            path[:, step] = level
+            level = view.rho * level + eps[..., step]
+            path[..., step] = level
         targets = np.arange(view.first, last + 1)
         spread = view.spread[:, targets % view.intervals_per_day]
         width = self.share * np.sqrt(1.0 - view.rho**2)[:, None]
-        error: np.ndarray = width * spread * path[:, view.first - view.issued_at :]
+        error: np.ndarray = width * spread * path[..., view.first - view.issued_at :]
         return error
 
 

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from cosim.models.forecast.forecaster import Forecaster, ForecastView
+from cosim.models.forecast.forecaster import Draws, Forecaster, ForecastView
 
 
 class Perfect(Forecaster):
@@ -17,3 +17,7 @@ class Perfect(Forecaster):
         if view.truth is None:
             raise ValueError("the perfect forecaster was not shown the truth")
         return view.truth.copy()
+
+    def ensemble(self, view: ForecastView, members: int, draws: Draws) -> np.ndarray:  # noqa: ARG002, needs no chance
+        """Return the truth, in every member (members, n, count)."""
+        return np.repeat(self.forecast(view)[None], members, axis=0)

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from cosim.models.forecast.forecaster import Forecaster, ForecastView
+from cosim.models.forecast.forecaster import Draws, Forecaster, ForecastView
 
 
 class Persistence(Forecaster):
@@ -13,9 +13,9 @@ class Persistence(Forecaster):
     name: ClassVar[str] = "persistence"
 
     def forecast(self, view: ForecastView) -> np.ndarray:
-        day = view.intervals_per_day
-        if view.history.shape[1] < day:
-            raise ValueError(f"persistence needs {day} known intervals, was shown {view.history.shape[1]}")
-        lead = np.arange(view.first, view.first + view.count) - view.issued_at
-        # Column -day of the history is the same time of day as the interval that is issued first.
-        return view.history[:, view.history.shape[1] - day + lead % day]
+        return view.past_days(most=1)[0]
+
+    def ensemble(self, view: ForecastView, members: int, draws: Draws) -> np.ndarray:  # noqa: ARG002, needs no chance
+        """Return the days that are known, the latest first and then all over again (members, n, count)."""
+        days = view.past_days()
+        return days[np.arange(members) % len(days)]

@@ -48,14 +48,16 @@ class Agreement:
         """Take new responses of those participants (n,) who were heard; of the others the last ones stay."""
         return replace(self, response_kw=np.where(heard[:, None], response_kw, self.response_kw))
 
-    def pull_above_kw(self, relaxation: float = RELAXATION) -> np.ndarray:
-        """Return what the side above is drawn to: it minimises its cost + penalty / 2 |target - pull|^2 hours."""
-        return relaxed(self.response_kw, self.target_kw, relaxation) + self.dual_kw
+    def pull_above_kw(self, heard: np.ndarray, relaxation: float = RELAXATION) -> np.ndarray:
+        """Return what the side above is drawn to: it minimises its cost + penalty / 2 |target - pull|^2 hours.
 
-    def answered(self, target_kw: np.ndarray, heard: np.ndarray, relaxation: float = RELAXATION) -> Self:
-        """Take a new target; the multipliers of those participants (n,) who were not heard stay."""
-        step = relaxed(self.response_kw, self.target_kw, relaxation) - target_kw
-        return replace(self, target_kw=target_kw, dual_kw=self.dual_kw + np.where(heard[:, None], step, 0.0))
+        Of participants (n,) who were not heard nothing is new.
+        """
+        return _claims(self, heard, relaxation)
+
+    def answered(self, target_kw: np.ndarray, pull_kw: np.ndarray) -> Self:
+        """Take a new target, found for a pull: what it misses is the multiplier."""
+        return replace(self, target_kw=target_kw, dual_kw=pull_kw - target_kw)
 
     def rescaled(self, factor: float) -> Self:
         """Keep all prices although the penalty is multiplied by a factor."""
@@ -110,11 +112,11 @@ class Pool:
         """Take new responses of those participants (n,) who were heard; of the others the last ones stay."""
         return replace(self, response_kw=np.where(heard[:, None], response_kw, self.response_kw))
 
-    def cleared(self, relaxation: float = RELAXATION) -> Self:
-        """Share the imbalance equally and let it move the price."""
-        wanted = relaxed(self.response_kw, self.target_kw, relaxation)
-        mean = wanted.mean(axis=0)
-        return replace(self, target_kw=wanted - mean, dual_kw=self.dual_kw + mean)
+    def cleared(self, heard: np.ndarray, relaxation: float = RELAXATION) -> Self:
+        """Share the imbalance of all claims; it is the price. Of participants (n,) who were not heard nothing is new."""
+        claims = _claims(self, heard, relaxation)
+        mean = claims.mean(axis=0)
+        return replace(self, target_kw=claims - mean, dual_kw=mean)
 
     def rescaled(self, factor: float) -> Self:
         """Keep all prices although the penalty is multiplied by a factor."""
@@ -232,6 +234,18 @@ def residuals(parts: Sequence[Norms], tolerance: Tolerance) -> Residuals:
         worst_kw=tuple(part.worst_kw for part in parts),
         worst_limit_kw=tolerance.worst_kw,
     )
+
+
+def _claims(copies: Agreement | Pool, heard: np.ndarray, relaxation: float) -> np.ndarray:
+    """Return target and multiplier together, moved on by what each participant (n,) who was heard answers.
+
+    It is the variable of the Douglas-Rachford iteration that ADMM is. To move it for some participants only is
+    that iteration in some coordinates, which converges to the same point (Bianchi, Hachem, Iutzeler 2016, A coordinate
+    descent primal-dual algorithm and application to distributed asynchronous optimization, IEEE Trans. Automatic
+    Control 61(10)): a lost letter delays, it does not lead astray.
+    """
+    moved = relaxed(copies.response_kw, copies.target_kw, relaxation)
+    return np.where(heard[:, None], moved, copies.target_kw) + copies.dual_kw
 
 
 def relaxed(response_kw: np.ndarray, target_kw: np.ndarray, relaxation: float) -> np.ndarray:

@@ -202,4 +202,5 @@ def _first_difference(one: dict[str, Answers], other: dict[str, Answers]) -> str
 
 
 def _bytes(answer: Any) -> bytes:
-    return encode([np.asarray(getattr(answer, item.name)) for item in fields(answer)])
+    values = [getattr(answer, item.name) for item in fields(answer)]
+    return encode([None if value is None else np.asarray(value) for value in values])

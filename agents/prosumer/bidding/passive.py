@@ -21,4 +21,4 @@ class Passive(CohortStrategy):
         return Orders.empty()
 
     def dispatch(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> SetPoints:  # noqa: ARG002
-        return SetPoints.as_it_comes(view.expected)
+        return rules.undecided(view)

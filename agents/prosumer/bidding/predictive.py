@@ -18,7 +18,7 @@ from cosim.models.devices.corridor import Corridor
 from cosim.models.envelope import Envelopes
 from cosim.models.market.order import BUY, SELL, WH_PER_KWH, Orders
 from cosim.models.optimisation import default_scheduler
-from cosim.models.optimisation.schedule import PlannedBattery, Schedule, ScheduleProblem, Scheduler
+from cosim.models.optimisation.schedule import PlannedBattery, PlannedV2g, Schedule, ScheduleProblem, Scheduler
 from cosim.models.stopwatch import section
 from cosim.views import Outcome, ProsumersView
 
@@ -39,7 +39,7 @@ class _Plans:
 
 @dataclass
 class Predictive(CohortStrategy):
-    """Plans over the view's horizon; remembers by hour of day where the price lay between feed-in and retail.
+    """Plans over the view's horizon; elastic demand answers to the expected prices first. Remembers by hour of day where the price lay between feed-in and retail.
 
     Hours never seen, or without a trade, count as the supplier's prices: who hopes for better without reason waits
     too long. `learning_rate` is the weight of the newest price. `caution` says how far from the latest towards the
@@ -101,7 +101,14 @@ class Predictive(CohortStrategy):
         unwanted = view.prices.sell_eur_per_kwh[0] < 0
         meant = unwanted & (available - columns["generation_kw"] > MEANT_SHARE * view.connection_kw)
         cap = np.where(meant, columns["generation_kw"], np.inf)
-        return SetPoints(columns["battery_kw"], columns["shiftable_kw"], columns["ev_kw"], columns["heat_pump_kw"], cap)
+        return SetPoints(
+            columns["battery_kw"],
+            columns["shiftable_kw"],
+            columns["ev_kw"],
+            columns["heat_pump_kw"],
+            cap,
+            rules.elastic_at(view, *expected_prices(view, memory))[1],
+        )
 
     def learn(self, outcome: Outcome, memory: Memory) -> None:
         hour = outcome.interval.start_s // 3600 % 24
@@ -220,7 +227,7 @@ def _problem(view: ProsumersView, memory: Memory, caution: float) -> SchedulePro
         buy_eur_per_kwh=np.broadcast_to(buy, shape),
         sell_eur_per_kwh=np.broadcast_to(sell, shape),
         position_kw=np.zeros(shape),
-        fixed_kw=view.fixed_kw,
+        fixed_kw=rules.elastic_at(view, buy, sell)[0],
         available_kw=view.available_kw,
         curtailable=view.portfolio.generation.curtailable,
         lower_kw=-connection,
@@ -235,11 +242,20 @@ def _problem(view: ProsumersView, memory: Memory, caution: float) -> SchedulePro
             wear_eur_per_kwh=battery.wear_eur_per_kwh,
             terminal_value_eur_per_kwh=np.mean(buy) * battery.discharge_efficiency,
         ),
-        ev=_cautious(view.ev, caution),
+        ev=_cautious(view.ev, caution) if view.v2g is None else view.v2g.widened(view.ev, caution),
         shiftable=view.shiftable,
         heat_pump=view.heat_pump,
+        v2g=_planned_v2g(view),
     )
     return _within(problem, _bands(view))
+
+
+def _planned_v2g(view: ProsumersView) -> PlannedV2g | None:
+    """Return what cars may give back, None where none does."""
+    cars = view.portfolio.ev.v2g
+    if cars is None or view.v2g is None:
+        return None
+    return PlannedV2g(view.v2g.power_kw, cars.efficiency, cars.wear_eur_per_kwh)
 
 
 def _cautious(corridor: Corridor, caution: float) -> Corridor:

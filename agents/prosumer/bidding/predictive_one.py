@@ -1,5 +1,7 @@
 """Predictive, written for one prosumer: three plans an interval, each solved from scratch."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from cosim.agents.prosumer.bidding.passive_one import with_room
@@ -8,8 +10,8 @@ from cosim.models.devices.corridor import Corridor
 from cosim.models.envelope import Envelope
 from cosim.models.market.order import Order
 from cosim.models.optimisation import default_scheduler
-from cosim.models.optimisation.schedule import PlannedBattery, Schedule, ScheduleProblem
-from cosim.views import Flexible, ProsumerOutcome, ProsumerView
+from cosim.models.optimisation.schedule import PlannedBattery, PlannedV2g, Schedule, ScheduleProblem
+from cosim.views import Flexible, GivingBack, ProsumerOutcome, ProsumerView
 
 LEARNING_RATE = 0.2
 
@@ -50,6 +52,7 @@ class PredictiveOne(BiddingStrategy):
             ev_kw=float(plan.ev_kw[0, 0]),
             heat_pump_kw=float(plan.heat_pump_kw[0, 0]),
             generation_kw=generation if unwanted and available - generation > 1e-3 * view.connection_kw else np.inf,
+            elastic_share=self.demand(view)[1],
         )
 
     def learn(self, outcome: ProsumerOutcome) -> None:
@@ -75,17 +78,35 @@ class PredictiveOne(BiddingStrategy):
             buy_eur_per_kwh=np.array([[buy for buy, _ in prices]]),
             sell_eur_per_kwh=np.array([[sell for _, sell in prices]]),
             position_kw=position,
-            fixed_kw=np.array([view.demand_kw]),
+            fixed_kw=np.array([self.demand(view)[0]]),
             available_kw=np.array([view.generation_kw]),
             curtailable=np.array([True]),
             lower_kw=lower,
             upper_kw=upper,
             battery=_battery(view, float(np.mean([self.prices(view, step)[0] for step in range(steps)]))),
-            ev=_corridor(view.ev),
+            ev=_corridor(view.ev if view.v2g is None else replace(view.ev, min_kwh=view.v2g.min_kwh)),
             shiftable=_corridor(view.shiftable),
             heat_pump=_corridor(view.heat_pump),
+            v2g=None if view.v2g is None else _v2g(view.v2g),
         )
         return default_scheduler().solve(problem)
+
+    def demand(self, view: ProsumerView) -> tuple[list[float], float | None]:
+        """Return demand by step where its elastic part answers to expected prices, and the share of that wanted now."""
+        own = view.elastic
+        if own is None:
+            return list(view.demand_kw), None
+        demand_kw, shares = [], []
+        for step, (power_kw, told) in enumerate(zip(own.power_kw, own.share, strict=True)):
+            all_kw = view.demand_kw[step] - (1.0 - told) * power_kw
+            answers = [
+                min(max((own.most_eur_per_kwh - price) / (own.most_eur_per_kwh - own.least_eur_per_kwh), 0.0), 1.0)
+                for price in self.prices(view, step)
+            ]
+            covered = (view.generation_kw[step] + all_kw + power_kw) / power_kw if power_kw > 0.0 else 0.0
+            shares.append(sorted([covered, *answers])[1])
+            demand_kw.append(all_kw + (1.0 - shares[-1]) * power_kw)
+        return demand_kw, shares[0]
 
     def prices(self, view: ProsumerView, step: int) -> tuple[float, float]:
         """Return what buying and selling is expected to cost in a step, market included."""
@@ -113,3 +134,7 @@ def _battery(view: ProsumerView, mean_price: float) -> PlannedBattery:
 
 def _corridor(flexible: Flexible) -> Corridor:
     return Corridor(*(np.array([column]) for column in (flexible.min_kwh, flexible.max_kwh, flexible.power_kw)))
+
+
+def _v2g(cars: GivingBack) -> PlannedV2g:
+    return PlannedV2g(np.array([cars.power_kw]), np.array([cars.efficiency]), np.array([cars.wear_eur_per_kwh]))

@@ -69,15 +69,21 @@ class PriceResponsive(CohortStrategy):
         points = SetPoints(
             battery_kw=nothing,
             shiftable_kw=nothing if hour.dear else -most,
-            ev_kw=-most if hour.below_median else nothing,
+            ev_kw=-most if hour.below_median else _waiting(view),
             heat_pump_kw=-most if hour.cheap else nothing if hour.dear else view.expected.heat_pump_kw,
             generation_kw=most,
+            elastic_share=rules.undecided(view).elastic_share,
         )
         free = Envelopes.unlimited(len(view))
         net_kw = deliver(view.portfolio, view.state, points, view.expected, view.interval, free)[1].net_kw
         span = view.portfolio.battery.span(view.state.soc_kwh, view.interval.hours)
         battery_kw = np.clip(_battery_wish(view, hour, net_kw), span.lower_kw, span.upper_kw)
         return replace(points, battery_kw=battery_kw), net_kw + battery_kw
+
+
+def _waiting(view: ProsumersView) -> np.ndarray:
+    """Return set-points (n,) at which cars charge what they must; with zero, others would give it back."""
+    return np.zeros(len(view)) if view.v2g is None else -view.ev.min_kwh[:, 0] / view.interval.hours
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class PriceResponsiveOne(BiddingStrategy):
             wish_kw = min(-net_kw, max(spare_kwh, 0.0) * view.discharge_efficiency / view.hours[0])
         battery_kw = within_charge(view, wish_kw)
         most = {name: -np.inf if run else 0.0 for name, run in runs.items()}
+        if view.v2g is not None and not runs["ev"]:
+            most["ev"] = flexible["ev"]
         heat_pump_kw = most["heat_pump"] if cheap or dear else None
         return Decision(battery_kw, most["shiftable"], most["ev"], heat_pump_kw), net_kw + battery_kw
 

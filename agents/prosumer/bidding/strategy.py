@@ -65,8 +65,9 @@ class Decision:
     """Set-points of one prosumer in kW, by the law of signs; the defaults decide nothing.
 
     Battery: positive discharges. Shiftable demand, cars and heat pump: negative or zero, and minus infinity
-    is "as much as there is"; None for the heat pump follows its profile. Generation: the cap on what is fed
-    in.
+    is "as much as there is"; cars that give back do so above zero; None for the heat pump follows its profile.
+    Generation: the cap on what is fed in. Elastic demand: the share of it that is wanted; None is what is worth the
+    supplier's prices.
     """
 
     battery_kw: float = 0.0
@@ -74,6 +75,7 @@ class Decision:
     ev_kw: float = -np.inf
     heat_pump_kw: float | None = None
     generation_kw: float = np.inf
+    elastic_share: float | None = None
 
 
 class BiddingStrategy:

@@ -111,6 +111,93 @@ def test_windows_and_intervals_tell_of_the_same_cars():
         np.testing.assert_allclose(left, expected)
 
 
+def test_cars_that_have_not_come_are_expected_as_on_the_last_known_day():
+    """Asked at noon for tomorrow: tonight as last night, tomorrow evening as last evening, two days later."""
+    plan = sessions(MIDNIGHT)
+    noon = plan.noon(3)
+    expected, known = plan.expected(noon), plan.day(2)
+    present = np.arange(40) < plan.fleet.cars[:, None]
+    for day in (3, 4):
+        stays = expected.day(day)
+        np.testing.assert_array_equal(
+            (stays.arrival - plan.noon(day))[present], (known.arrival - plan.noon(2))[present]
+        )
+        np.testing.assert_array_equal(
+            (stays.departure - plan.noon(day + 1))[present], (known.departure - plan.noon(3))[present]
+        )
+        np.testing.assert_array_equal(stays.energy_kwh, known.energy_kwh)
+        assert np.all(stays.arrival[~present] == stays.departure[~present])
+    for one, two in zip(expected.day(2), known, strict=True):
+        np.testing.assert_array_equal(one, two)
+    tomorrow = expected.window(noon + 48, 96)
+    assert len(tomorrow.row) == 2 * 65
+    assert len(plan.window(noon + 48, 96, known_at=noon).row) == 0
+
+
+def test_what_is_expected_keeps_to_the_local_clock():
+    """Over the night of 27 March 2016, an hour short, cars are expected to come and go at the local times they did."""
+    plan = sessions(datetime(2016, 3, 24, 23, tzinfo=UTC))
+    now = plan.noon(1)
+    short, known = plan.expected(now).day(1), plan.day(0)
+    present = np.arange(40) < plan.fleet.cars[:, None]
+    np.testing.assert_array_equal((short.arrival - plan.noon(1))[present], (known.arrival - plan.noon(0))[present])
+    np.testing.assert_array_equal((plan.noon(2) - short.departure)[present], (plan.noon(1) - known.departure)[present])
+    assert plan.noon(2) - plan.noon(1) == 92
+
+
+def test_cars_that_came_are_known_and_late_ones_are_expected_at_once():
+    """At 18:30 who came has its own stay; who came earlier yesterday may come now, while there is time to charge."""
+    plan = sessions(MIDNIGHT)
+    now = plan.noon(2) + 26
+    stays, real, known = plan.expected(now).day(2), plan.day(2), plan.day(1)
+    came = real.arrival < now
+    present = np.arange(40) < plan.fleet.cars[:, None]
+    assert (came & present).any()
+    assert (~came & present).any()
+    for expected, true in zip(stays, real, strict=True):
+        np.testing.assert_array_equal(expected[came], true[came])
+    earliest = np.maximum(known.arrival - plan.noon(1) + plan.noon(2), now)
+    np.testing.assert_array_equal(stays.arrival[~came & present], earliest[~came & present])
+    assert np.all(stays.energy_kwh <= 7.4 * (stays.departure - stays.arrival) * 0.25 + 1e-12)
+
+
+def test_who_has_not_come_by_the_last_moment_still_gets_what_there_is_time_for():
+    """Cars that all come at 23:00, the latest there is, are expected at once until then and known a moment later."""
+
+    def latest(purpose, day, shape):
+        return np.full(shape, 9.0) if (purpose, day) == ("ev_arrival", 2) else normals(purpose, day, shape)
+
+    plan = EvSessions(ElectricVehicles(np.array([7.4]), np.array([40])), latest, MIDNIGHT, AMSTERDAM, 900)
+    now = plan.noon(2) + 44
+    assert np.all(plan.day(2).arrival == now)
+    expected = plan.expected(now).day(2)
+    assert np.all(expected.arrival == now)
+    assert np.all(expected.departure >= now + 8)
+    assert np.all(expected.energy_kwh > 0.0)
+    np.testing.assert_array_equal(plan.expected(now + 1).day(2).departure, plan.day(2).departure)
+
+
+def test_expectations_know_nothing_of_the_future():
+    """Other stays from now on and other luck tomorrow change what comes, and nothing that is expected."""
+    plan, now = sessions(MIDNIGHT), 96 + 74
+    today = plan.day_of(now)
+
+    def otherwise(purpose, day, shape):
+        return normals(purpose, day + 500 if day > today else day, shape)
+
+    other = EvSessions(plan.fleet, otherwise, MIDNIGHT, AMSTERDAM, 900)
+    stays = other.day(today)
+    later = stays.arrival >= now
+    other._days[today] = stays._replace(
+        arrival=np.where(later, stays.arrival + 1, stays.arrival),
+        energy_kwh=np.where(later, 1.0, stays.energy_kwh),
+    )
+    mine, theirs = (which.expected(now).window(now + 5, 120) for which in (plan, other))
+    for column in ("row", "car", "arrival_h", "departure_h", "energy_kwh"):
+        np.testing.assert_array_equal(getattr(mine, column), getattr(theirs, column))
+    assert not np.array_equal(plan.window(now + 5, 120).energy_kwh, other.window(now + 5, 120).energy_kwh)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_each_connected_car_gets_its_energy_when_the_envelope_does_not_bind(seed):
     """Two days under arbitrary set-points: no car leaves short, the fleet took exactly what was needed."""

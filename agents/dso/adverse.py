@@ -1,0 +1,103 @@
+"""Points inside a box of bands that are worse than its corners, because inverters would not help there.
+
+Whoever feeds in and draws reactive power relieves everybody upstream of a common transformer more by the one than he
+loads them by the other. So the voltage of somebody else can be highest when he does not feed in: not at the corner at
+which everybody is at the upper edge. With laws ``q = law(v, p)`` and linear voltages ``v = R p + X q`` a change of net
+powers moves voltages by ``(I + X K)^-1 (R - X T) dp``, where -K is the slope of the laws by voltage and -T by power:
+under cos phi(P), where K is 0, the sensitivity is R - tan(phi) X. For each bus near its limit everybody is put where
+that makes it worst, and AC power flow says what comes of it.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from cosim.models.devices.inverter import Inverter
+from cosim.models.envelope import Envelopes
+from cosim.models.grid.linear import LinDistFlow, lindistflow
+from cosim.models.grid.powerflow import PowerFlow
+from cosim.models.grid.state import Diverged, GridState, Limits
+from cosim.models.step import Community
+
+# A linear estimate is believed but for this much: factor and voltage.
+DOUBT: Final = 1.5
+DOUBT_PU: Final = 1e-3
+NEGLIGIBLE_PU: Final = 1e-7
+MOST_POINTS: Final = 16
+# Over this much voltage a law's slope is measured.
+SPAN_PU: Final = 1e-3
+
+
+@dataclass(frozen=True)
+class Adverse:
+    """Finds such points for one community with inverters, and puts together what they lead to."""
+
+    community: Community
+    inverter: Inverter
+    flow: PowerFlow
+    limits: Limits
+
+    @cached_property
+    def _linear(self) -> LinDistFlow:
+        return lindistflow(self.flow.admittance())
+
+    def points(self, bands: Envelopes, state: GridState, *, upper: bool) -> np.ndarray:
+        """Return net powers (k, n) that are worse for some bus than the corner with a state, k = 0 if none is.
+
+        With `upper` everybody is at the upper edges there, else at the lower ones.
+        """
+        bend_kw = np.clip(self._bend_kw, bands.lower_kw, bands.upper_kw)
+        stages = np.stack([bands.lower_kw, bend_kw, bands.upper_kw])
+        sign, corner, edge = (1.0, 2, self.limits.vm_max_pu) if upper else (-1.0, 0, -self.limits.vm_min_pu)
+        worse = sign * self._levels(stages, state)
+        gain = worse.max(axis=0) - worse[corner]
+        potential = gain.sum(axis=1)
+        near = sign * state.vm_pu + DOUBT * potential + DOUBT_PU > edge
+        rows = np.flatnonzero(near & (potential > NEGLIGIBLE_PU) & state.energised)
+        # The most endangered first; equal ones in the order of buses.
+        rows = rows[np.argsort(-(sign * state.vm_pu + potential)[rows], kind="stable")]
+        chosen = np.where(gain[rows] > NEGLIGIBLE_PU / len(stages.T), worse[:, rows].argmax(axis=0), corner)
+        known = dict.fromkeys(map(bytes, chosen.astype(np.uint8)))
+        picks = [np.frombuffer(pick, np.uint8) for pick in known][:MOST_POINTS]
+        return np.array([stages[pick, np.arange(len(pick))] for pick in picks]).reshape(-1, stages.shape[1])
+
+    @cached_property
+    def _bend_kw(self) -> np.ndarray:
+        """Net powers (n,) above which inverters begin to draw."""
+        law = self.inverter.control.cos_phi_p
+        return np.zeros(len(self.inverter)) if law is None else law.x[0] * self.inverter.rated_kw
+
+    def _levels(self, stages: np.ndarray, state: GridState) -> np.ndarray:
+        """Return how far each bus's voltage rises with each one's net power, at three stages of it (3, B, n)."""
+        bus, at_bus = self.community.bus, state.vm_pu[self.community.bus]
+        twice = 2.0 * np.where(state.energised, state.vm_pu, 1.0)[:, None]
+        by_p, by_q = self._linear.r[:, bus] / twice, self._linear.x[:, bus] / twice
+        above, below = (self.inverter.reactive_kvar(at_bus + step, stages[2]) for step in (SPAN_PU / 2, -SPAN_PU / 2))
+        slope_v = (below - above) / SPAN_PU
+        drawn = self.inverter.reactive_kvar(at_bus, stages[1]) - self.inverter.reactive_kvar(at_bus, stages[2])
+        slope_p = drawn / np.maximum(stages[2] - stages[1], NEGLIGIBLE_PU)
+        loop = np.eye(len(bus)) + by_q[bus] * slope_v
+
+        def closed(open_loop: np.ndarray) -> np.ndarray:
+            own = np.linalg.solve(loop, open_loop[bus])
+            return open_loop - (by_q * slope_v) @ own
+
+        at_bend = closed(by_p) * (stages[1] - stages[0])
+        return np.stack(
+            [np.zeros_like(at_bend), at_bend, at_bend + closed(by_p - by_q * slope_p) * (stages[2] - stages[1])]
+        )
+
+
+def worst_of(states: list[GridState | Diverged], *, upper: bool) -> GridState | Diverged:
+    """Return the first state with each bus's worst voltage, and each branch's worst loading, of all of them."""
+    solved = [state for state in states if isinstance(state, GridState)]
+    if len(solved) < len(states):
+        return next(state for state in states if isinstance(state, Diverged))
+    pick = np.max if upper else np.min
+    return replace(
+        solved[0],
+        vm_pu=pick([state.vm_pu for state in solved], axis=0),
+        branch_loading_percent=np.max([state.branch_loading_percent for state in solved], axis=0),
+    )
