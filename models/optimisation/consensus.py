@@ -113,7 +113,7 @@ class Pool:
         return replace(self, response_kw=np.where(heard[:, None], response_kw, self.response_kw))
 
     def cleared(self, heard: np.ndarray, relaxation: float = RELAXATION) -> Self:
-        """Share the imbalance of all claims; it is the price. Of participants (n,) who were not heard nothing is new."""
+        """Share the imbalance of all claims: it is the price. Of participants (n,) not heard nothing is new."""
         claims = _claims(self, heard, relaxation)
         mean = claims.mean(axis=0)
         return replace(self, target_kw=claims - mean, dual_kw=mean)

@@ -131,7 +131,7 @@ def test_the_same_negotiation_says_the_same(case):
     archives = []
     for _ in range(2):
         post = Post(keep=True)
-            roles = {
+        roles = {
             "operator": CaseOperator(case, lambda _: None),
             "marketplace": CasePool(),
             "prosumers": CaseProsumers(case.problem),
@@ -139,4 +139,3 @@ def test_the_same_negotiation_says_the_same(case):
         converse(negotiated(terms(rounds=3, pool=True), 0, case.need, None, case.view), roles, post)
         archives.append(transcript(post.archive))
     assert archives[0] == archives[1]
-
