@@ -17,7 +17,7 @@ from cosim.models.envelope import Room, RoomPrice
 from cosim.models.market.room_account import RoomAccount, RoomTrade
 from cosim.models.market.settlement import LONG_FACTOR, SHORT_FACTOR, dearer
 from cosim.models.market.tariff import Prices
-from cosim.models.time import Horizon
+from cosim.models.time import SECONDS_PER_DAY, Horizon
 from cosim.negotiation import RoomGates, Terms, negotiated
 from cosim.setting import Setting
 from cosim.state import CommittedDay, RunState
@@ -92,8 +92,14 @@ def _opened(
     starts = horizon.first.start_s + horizon.offsets * horizon.first.duration_s
     return _Opened(
         NegotiationView(view, generation, steps, late_buy, late_sell, terms.pool),
-        RoomView(horizon, passive.p_kw, passive.q_kvar, setting.day_ahead.at(starts), committed),
+        RoomView(horizon, passive.p_kw, passive.q_kvar, _loss_prices(setting, starts, now), committed),
     )
+
+
+def _loss_prices(setting: Setting, starts_s: np.ndarray, now: int) -> np.ndarray:
+    """Return what losses will cost (H,), as far as it is known: the price of the same time on the last day known."""
+    days = -(-np.maximum(starts_s - now * setting.interval_s + setting.interval_s, 0) // SECONDS_PER_DAY)
+    return setting.day_ahead.at(starts_s - days * SECONDS_PER_DAY)
 
 
 def _talked(terms: Terms, view: ProsumersView, opened: _Opened) -> Generator[Ask | Send | Gate, Any, RoomGrant]:

@@ -40,14 +40,18 @@ def letters_by_tick(short_runs, world) -> dict[int, list[bytes]]:
 
 
 @pytest.mark.parametrize("lead", [0, 1, 2])
-@pytest.mark.parametrize("strategy", ["truthful", "predictive", "self_consumption_one"])
-def test_no_letter_knows_the_future(short_runs, strategy, lead):
+@pytest.mark.parametrize(
+    ("strategy", "envelopes"),
+    [("truthful", "fair"), ("predictive", "fair"), ("self_consumption_one", "fair"), ("predictive", "negotiated")],
+)
+def test_no_letter_knows_the_future(short_runs, strategy, envelopes, lead):
     """Profiles, prices and cars from interval k on change no letter written at tick k or before, to the byte.
 
     Forecasts are persistence here: the others are shown the truth on purpose. Letters after k do change.
     """
     how = {
         "people__strategy": strategy,
+        "operator__envelopes": envelopes,
         "forecast__kind": "persistence",
         "market__gate_lead_intervals": lead,
         "time__start": EVENING,
