@@ -9,6 +9,7 @@ import numpy as np
 
 from cosim.invariants import check_interval
 from cosim.messages import Bills, EnergyReading, FinalFills, GridReading
+from cosim.models.devices.ageing import LIFE_FADE
 from cosim.models.devices.columns import Delivery, DeviceState, Exogenous
 from cosim.models.envelope import Envelopes
 from cosim.models.errors import SimulationError
@@ -173,6 +174,7 @@ def _prosumer_rows(
         "backlog_kwh": after.backlog_kwh,
         "heat_kwh": after.heat_kwh,
         "ev_remaining_kwh": after.ev_remaining_kwh.sum(axis=-1),
+        **({} if after.life_lost is None else {"soh": 1.0 - LIFE_FADE * after.life_lost}),
         "position_wh": held.trades.position_wh(count),
         "money": money,
     }

@@ -18,6 +18,8 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from cosim.day_gate import DayGate
 from cosim.messages import PoolBid, PoolOffer, RoomBid, RoomNeed, RoomOffer
 from cosim.models.optimisation.consensus import Tolerance
@@ -81,16 +83,26 @@ class _Said:
     pool: PoolOffer | None
 
 
-def negotiated(terms: Terms, index: int, need: RoomNeed, prosumers_see: Any, operator_sees: Any) -> Rounds:
+def negotiated(
+    terms: Terms,
+    index: int,
+    need: RoomNeed,
+    prosumers_see: Any,
+    operator_sees: Any,
+    pool_price: np.ndarray | None = None,
+) -> Rounds:
     """Negotiate the horizon that begins with interval `index`; return the operator's final offer.
 
-    `prosumers_see` is shown to the prosumers and `operator_sees` to the operator when the negotiation opens.
+    `prosumers_see` is shown to the prosumers and `operator_sees` to the operator when the negotiation opens;
+    `pool_price` is where the pool's price begins (H,) EUR/kWh, nothing if absent.
     """
     need = yield Send(need)
     room = yield Send((yield Ask("operator", "open_room", (operator_sees, need, terms))))
     pool = None
     if terms.pool:
-        pool = yield Send((yield Ask("marketplace", "open_pool", (index, room.room.net_kw.shape, terms))))
+        count, steps = room.room.net_kw.shape
+        price = np.zeros(steps) if pool_price is None else pool_price
+        pool = yield Send((yield Ask("marketplace", "open_pool", (index, count, price, terms))))
     said = _Said((yield Ask("prosumers", "open_negotiation", (prosumers_see, room, pool))), room, pool)
     for number in range(terms.rounds):
         yield Gate(terms.round_s)

@@ -30,7 +30,7 @@ from cosim.models.devices.elastic import Elastic, ElasticDemand
 from cosim.models.devices.limits import limits
 from cosim.models.envelope import Envelopes
 from cosim.models.grid.state import Diverged, violations
-from cosim.models.market.mechanism import Clearing, Trades
+from cosim.models.market.mechanism import Clearing, MarketContext, Trades
 from cosim.models.market.order import WH_PER_KWH
 from cosim.models.market.room_account import RoomAccount
 from cosim.models.market.tariff import Prices
@@ -79,7 +79,7 @@ def decided(setting: Setting, state: RunState, now: int, interval: Interval) -> 
         view = replace(view, envelopes=grant.envelopes)
     trades, price = Trades.empty(), None
     if setting.market:
-        trades, price = yield from _traded(setting, view)
+        trades, price = yield from (_pooled(setting, view) if setting.trades_in_pool else _traded(setting, view))
         view = yield from _told(setting, view, trades, price)
     yield from _planned(setting, state, view, outlook, request, trades, price, account, figures)
 
@@ -105,6 +105,7 @@ def _view(setting: Setting, state: RunState, horizon: Horizon, outlook: Outlook)
             continue  # the run's initial state is that of the start of interval 0
         held = _held(state, index, exogenous)
         devices, _ = deliver(portfolio, devices, held.set_points, exogenous, setting.interval(index), held.envelopes)
+    portfolio = portfolio.aged(devices)
     edges = corridors(portfolio, devices, outlook.window, horizon)
     fixed_kw = horizon.average(portfolio.demand.firm_kw(outlook.window.demand_kw.T).T)
     available_kw = horizon.average(outlook.available_kw)
@@ -180,6 +181,13 @@ def _traded(setting: Setting, view: ProsumersView) -> Generator[Ask | Send | Gat
     floor, ceiling = _price_corridor(view)
     clearing: Clearing = yield Ask("marketplace", "clear", (ClearView(view.interval, batch, limit, floor, ceiling),))
     return clearing.trades, clearing.price_eur_per_kwh
+
+
+def _pooled(setting: Setting, view: ProsumersView) -> Generator[Ask | Send | Gate, Any, tuple[Trades, float | None]]:
+    """Take the trades that were negotiated beside the room, as far as the operator countersigns them."""
+    trades, price = yield Ask("marketplace", "close_pool", (MarketContext(view.interval, *_price_corridor(view)),))
+    kept = yield from _cancelled(setting, view, trades)
+    return kept, price if len(kept) else None
 
 
 def _price_corridor(view: ProsumersView) -> tuple[float, float]:

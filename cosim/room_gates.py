@@ -105,7 +105,9 @@ def _loss_prices(setting: Setting, starts_s: np.ndarray, now: int) -> np.ndarray
 def _talked(terms: Terms, view: ProsumersView, opened: _Opened) -> Generator[Ask | Send | Gate, Any, RoomGrant]:
     """Negotiate; return what the operator commits."""
     need = _need(view, opened.operator.horizon.steps)
-    yield from negotiated(terms, view.interval.index, need, opened.prosumers, opened.operator)
+    prices, steps = view.prices, opened.operator.horizon.steps
+    middle = (prices.sell_eur_per_kwh + prices.energy_eur_per_kwh)[:steps] / 2.0
+    yield from negotiated(terms, view.interval.index, need, opened.prosumers, opened.operator, middle)
     grant: RoomGrant = yield Ask("operator", "close_room", ())
     return grant
 

@@ -87,6 +87,11 @@ class Setting:
     rooms: RoomGates | None = None
 
     @property
+    def trades_in_pool(self) -> bool:
+        """Whether trades are negotiated beside the room instead of auctioned."""
+        return self.market and self.envelopes and self.rooms is not None and self.rooms.interval.pool
+
+    @property
     def intervals_per_day(self) -> int:
         """Number of intervals in 24 hours."""
         return 86_400 // self.interval_s

@@ -47,6 +47,7 @@ def room_gates(scenario: Scenario, tariff: Tariff, homes: Portfolio) -> RoomGate
             tolerance=Tolerance(ABSOLUTE_SHARE * worst_kw, worst_kw=worst_kw),
             unmoved_kw=unmoved_kw,
             rounds=rounds,
+            pool=section.exchange == "pool",
         )
 
     gate = DayGate(time.start, time.zone, time.interval_s, section.day_gate_hour)

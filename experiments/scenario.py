@@ -128,6 +128,15 @@ class People(Section):
     battery_soc_min: Share = Field(0.1, description="lowest state of charge as a share of capacity")
     battery_soc_max: Share = Field(0.95, description="highest state of charge as a share of capacity")
     battery_wear_eur_per_kwh: Charge = Field(0.005, description="cost of each kWh charged or discharged in EUR")
+    battery_ageing: Annotated[bool, Field(strict=True)] = Field(
+        False, description="whether batteries age by the depth of their cycles and by time, and lose capacity"
+    )
+    battery_price_eur_per_kwh: Annotated[Real, Field(ge=0, le=10000)] = Field(
+        150.0, description="price of an ageing battery in EUR per kWh of capacity; plans take their wear from it"
+    )
+    battery_calendar_years: Annotated[Real, Field(ge=1, le=1000)] = Field(
+        15.0, description="how long an ageing battery that only stands lasts in years"
+    )
     shiftable_share: Share = Field(0.1, description="share of demand that can wait")
     shiftable_delay_h: Hours = Field(2.0, description="how long it can wait in hours")
     elastic_share: Share = Field(
@@ -245,6 +254,9 @@ class NegotiationSection(Section):
     rounds: Annotated[Whole, Field(ge=1, le=100)] = Field(5, description="most rounds of an interval's gate")
     steps: Annotated[Whole, Field(ge=1, le=4)] = Field(
         4, description="intervals that an interval's gate looks at, itself included"
+    )
+    exchange: Literal["none", "pool"] = Field(
+        "none", description="whether trades are negotiated beside the room in a pool, instead of auctioned"
     )
     penalty: Literal["balancing", "atc", "conditional"] = Field(
         "balancing", description="how hard both sides pull: by residuals, ever harder, or harder when progress is slow"

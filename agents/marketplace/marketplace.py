@@ -32,9 +32,9 @@ class Marketplace:
             raise RuntimeError("no pool has been opened")
         return self._desk
 
-    def open_pool(self, index: int, shape: tuple[int, int], terms: Terms) -> PoolOffer:
-        """Open a pool of n prosumers over H steps for a negotiation."""
-        self._desk = PoolDesk(index, shape, terms)
+    def open_pool(self, index: int, count: int, price_eur_per_kwh: np.ndarray, terms: Terms) -> PoolOffer:
+        """Open a pool of some prosumers for a negotiation, at a first price (H,)."""
+        self._desk = PoolDesk(index, count, price_eur_per_kwh, terms)
         return self._desk.opening()
 
     def hear_pool(self, bid: PoolBid) -> PoolProgress:
@@ -48,6 +48,10 @@ class Marketplace:
     def offer_pool(self, progress: RoomProgress | None) -> PoolOffer:
         """Say what would balance."""
         return self.desk.offer(progress)
+
+    def close_pool(self, context: MarketContext) -> tuple[Trades, float]:
+        """Return the trades that the pool has come to for the interval, and their price."""
+        return self.desk.clearing(context)
 
     def clear(self, view: ClearView) -> Clearing:
         """Admit and match; `filled_wh` belongs to the admitted book."""

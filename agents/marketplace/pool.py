@@ -1,8 +1,13 @@
 """The pool's desk in a negotiation: finds the trades that add up to nothing, and their price."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from cosim.messages import PoolBid, PoolOffer, PoolProgress, RoomProgress
+from cosim.models.market.mechanism import MarketContext, Trades
+from cosim.models.market.order import WH_PER_KWH
+from cosim.models.market.pairing import pair, pro_rata
 from cosim.models.optimisation.consensus import Pool
 from cosim.models.optimisation.consensus_rounds import Moderation
 from cosim.negotiation import Terms
@@ -14,9 +19,10 @@ INNER_SHARE = 0.1
 class PoolDesk:
     """Hears what everybody would sell and says what would balance: knows quantities, no prosumer's reasons."""
 
-    def __init__(self, index: int, shape: tuple[int, int], terms: Terms) -> None:
+    def __init__(self, index: int, count: int, price_eur_per_kwh: np.ndarray, terms: Terms) -> None:
         self._index = index
-        self._pool = Pool.begin(*shape)
+        begun = Pool.begin(count, len(price_eur_per_kwh))
+        self._pool = replace(begun, dual_kw=-price_eur_per_kwh / terms.penalty_eur_per_kw2h)
         self._terms = terms
         self._moderation = Moderation.begin(terms.rule, terms.tolerance, terms.penalty_eur_per_kw2h)
         self._round = 0
@@ -59,6 +65,28 @@ class PoolDesk:
         """Begin with nobody trading."""
         return self._letter()
 
+    def clearing(self, context: MarketContext) -> tuple[Trades, float]:
+        """Return the trades of the first step and their price.
+
+        Nobody trades more than it last said; what one side says beyond the other is left out pro rata. The price stays
+        inside the band in which trading beats the supplier.
+        """
+        said_wh = context.interval.energy_kwh(self._pool.response_kw[:, 0]) * WH_PER_KWH
+        sold, bought = (np.floor(np.maximum(side, 0.0)).astype(np.int64) for side in (said_wh, -said_wh))
+        volume_wh = min(int(sold.sum()), int(bought.sum()))
+        sold, bought = _rationed(sold, volume_wh), _rationed(bought, volume_wh)
+        price = float(np.clip(self.price_eur_per_kwh[0], context.floor_eur_per_kwh, context.ceiling_eur_per_kwh))
+        seller, buyer, energy_wh = pair(sold, bought)
+        return Trades(seller, buyer, energy_wh, np.full(len(energy_wh), price)), price
+
     def _letter(self) -> PoolOffer:
         everybody = np.ones(len(self._pool.target_kw), dtype=bool)
         return PoolOffer(self._index, self._round, self._pool.target_kw, self.price_eur_per_kwh, everybody)
+
+
+def _rationed(claims_wh: np.ndarray, volume_wh: int) -> np.ndarray:
+    """Share a volume pro rata among claims (n,), of which some are zero."""
+    shares, rows = np.zeros_like(claims_wh), np.flatnonzero(claims_wh)
+    if len(rows):
+        shares[rows] = pro_rata(claims_wh[rows], volume_wh, rows)
+    return shares

@@ -157,9 +157,9 @@ class CasePool:
     def __init__(self) -> None:
         self.desk: PoolDesk
 
-    def open_pool(self, index: int, shape: tuple[int, int], terms: Terms) -> PoolOffer:
+    def open_pool(self, index: int, count: int, price_eur_per_kwh: np.ndarray, terms: Terms) -> PoolOffer:
         """Open the pool."""
-        self.desk = PoolDesk(index, shape, terms)
+        self.desk = PoolDesk(index, count, price_eur_per_kwh, terms)
         return self.desk.opening()
 
     def hear_pool(self, bid: PoolBid) -> PoolProgress:
@@ -222,12 +222,13 @@ def negotiate(
     terms: Terms,
     *,
     losses: Losses | None = None,
+    keep: bool = False,
     observe: Callable[[RoomDesk, CaseProsumers], None] = lambda _desk, _prosumers: None,
 ) -> Outcome:
-    """Negotiate the case by the talk of a run; `observe` sees desk and prosumers after each round."""
+    """Negotiate the case by the talk of a run; `observe` sees desk and prosumers each round."""
     prosumers, pool = CaseProsumers(case.problem), CasePool()
     operator = CaseOperator(case, lambda desk: observe(desk, prosumers))
-    post = Post(losses=losses)
+    post = Post(keep=keep, losses=losses)
     roles = {"operator": operator, "marketplace": pool, "prosumers": prosumers}
     converse(negotiated(terms, 0, case.need, None, case.view), roles, post)
     return Outcome(
