@@ -315,13 +315,9 @@ def _initial_state(homes: Portfolio, sessions: EvSessions, ids: tuple[str, ...],
     low, high = INITIAL_SOC_SHARE
     drawn = low + (high - low) * chance.uniforms(ids, "initial-soc", 0, 1)[:, 0]
     battery = homes.battery
-    empty = homes.initial_state()
-    return DeviceState(
-        soc_kwh=battery.soc_min_kwh + drawn * (battery.soc_max_kwh - battery.soc_min_kwh),
-        backlog_kwh=empty.backlog_kwh,
-        heat_kwh=empty.heat_kwh,
-        ev_remaining_kwh=sessions.initial_remaining_kwh(0),
-    )
+    soc = battery.soc_min_kwh + drawn * (battery.soc_max_kwh - battery.soc_min_kwh)
+    cars = sessions.initial_remaining_kwh(0)
+    return homes.new(replace(homes.initial_state(), soc_kwh=soc, ev_remaining_kwh=cars))
 
 
 def _tariff(scenario: Scenario, day_ahead: PriceSeries) -> Tariff:

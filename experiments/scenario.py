@@ -149,11 +149,28 @@ class People(Section):
         0.60, description="what its first kWh is worth in EUR/kWh: at dearer prices nothing of it is consumed"
     )
     heat_pump_store_h: Hours = Field(2.0, description="size of the heat buffer in hours of rated power")
+    heat_pump_comfort: Annotated[bool, Field(strict=True)] = Field(
+        False, description="whether heat pumps heat houses within a band of temperatures, in place of a buffer"
+    )
+    indoor_min_c: Annotated[Real, Field(ge=5, le=35)] = Field(
+        19.0, description="lowest comfortable indoor temperature in degrees Celsius"
+    )
+    indoor_max_c: Annotated[Real, Field(ge=5, le=35)] = Field(
+        23.0, description="highest comfortable indoor temperature in degrees Celsius"
+    )
+    house_hold_h: Annotated[Real, Field(ge=1, le=1000)] = Field(
+        40.0, description="time constant of a house, in which it loses two thirds of what it is warmer, in hours"
+    )
+    house_design_k: Annotated[Real, Field(ge=5, le=80)] = Field(
+        30.0, description="difference to the outside that a heat pump at its rating holds, in kelvin"
+    )
 
     @model_validator(mode="after")
     def _soc_band(self) -> Self:
         if self.battery_soc_min >= self.battery_soc_max:
             raise ValueError("battery_soc_min must be below battery_soc_max")
+        if self.indoor_min_c >= self.indoor_max_c:
+            raise ValueError("indoor_min_c must be below indoor_max_c")
         if self.elastic_least_eur_per_kwh >= self.elastic_most_eur_per_kwh:
             raise ValueError("elastic_least_eur_per_kwh must be below elastic_most_eur_per_kwh")
         if again := repeated(self.only):

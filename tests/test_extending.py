@@ -86,6 +86,7 @@ def test_each_run_begins_and_calls_the_plug_in(line, folder):
     held = [cast.operator._policy, cast.operator._rule, cast.marketplace._mechanism, cast.forecaster.forecaster]
     for cohort in cast.prosumers.cohorts:
         held += cohort._members if hasattr(cohort, "_members") else [cohort._strategy]
+    held += [cohort.make() for cohort in cast.prosumers.negotiators.cohorts]
     assert name in {type(plugin).__name__ for plugin in held}
 
 
