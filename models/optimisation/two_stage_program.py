@@ -71,27 +71,30 @@ def _reachable_sums(flexible: FlexiblePower, hours: np.ndarray) -> FlexiblePower
 
 
 def shapes(program: Program) -> list[Shape]:
-    """Return the shape of each prosumer's program."""
+    """Return the shape of each prosumer's program.
+
+    What shapes tell apart is coarse on purpose: a batch of few costs as much as one of many, so it is cheaper to carry
+    variables that are held at zero. A prosumer's shape follows from its own data only.
+    """
     problem = program.problem
     available, battery = problem.available_kw, problem.battery
-    uncertain = np.ptp(available, axis=1) > 0.0
-    cut = (available.max(axis=1) > 0.0) & problem.curtailable[:, None]
+    uncertain = _stretched(np.ptp(available, axis=1) > 0.0)
+    cut = _stretched((available.max(axis=1) > 0.0) & problem.curtailable[:, None])
     has_battery = np.minimum(battery.power_kw, battery.soc_max_kwh - battery.soc_min_kwh) > 0.0
     pool = (problem.trade_upper_kw - problem.trade_lower_kw).max(axis=1) > 0.0
-    shed, spill = program.shed_kw.max(axis=1) > 0.0, program.spill_kw.max(axis=1) > 0.0
+    spill = program.spill_kw.max(axis=1) > 0.0
     ambiguity = problem.ambiguity
-    movable = [np.maximum(np.abs(one.lower_kw), np.abs(one.upper_kw)).max(axis=1) > 0.0 for one in problem.flexible]
     picks = _places(ambiguity.pick)
     return [
         Shape(
             scenarios=problem.scenarios,
             uncertain=tuple(uncertain[row].tolist()),
             cut=tuple(cut[row].tolist()),
-            flexible=tuple(index for index, own in enumerate(movable) if own[row]),
+            flexible=tuple(range(len(problem.flexible))),
             battery=bool(has_battery[row]),
             pool=bool(pool[row]),
             pulled=problem.pull is not None,
-            shed=bool(shed[row]),
+            shed=True,
             spill=bool(spill[row]),
             duals=len(ambiguity.free),
             links=_places(ambiguity.rows[row]),
@@ -99,6 +102,17 @@ def shapes(program: Program) -> list[Shape]:
         )
         for row in range(problem.prosumers)
     ]
+
+
+def _stretched(steps: np.ndarray) -> np.ndarray:
+    """Return all steps (n, H) from a prosumer's first to its last, outwards to a quarter of the horizon."""
+    count = steps.shape[1]
+    quarter = max(1, count // 4)
+    first = np.argmax(steps, axis=1) // quarter * quarter
+    last = -(-(count - np.argmax(steps[:, ::-1], axis=1)) // quarter) * quarter
+    place = np.arange(count)
+    inside: np.ndarray = (place >= first[:, None]) & (place < last[:, None]) & steps.any(axis=1, keepdims=True)
+    return inside
 
 
 def _places(matrix: np.ndarray) -> tuple[tuple[int, int], ...]:
