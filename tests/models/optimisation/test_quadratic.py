@@ -88,6 +88,30 @@ def test_structured_programs(family):
     np.testing.assert_allclose(made.objective(q, found.x)[:3], theirs, rtol=1e-6)
 
 
+def test_units_of_rows_and_variables_do_not_matter():
+    """Rows in per unit beside rows in kW, variables in W or MW: the kernel proves the same optimum."""
+    q = made.random_programs(9, 40, 40, lanes=8, **KINDS["power"])
+    rng, p = np.random.default_rng(1), q.pattern
+    row, unit = 10.0 ** rng.integers(-5, 3, (p.rows, 1)), 10.0 ** rng.integers(-3, 4, (p.variables, 1))
+    other = Quadratic(
+        p,
+        q.hessian * unit[p.hessian_row] * unit[p.hessian_col],
+        q.matrix * row[p.row] * unit[p.col],
+        q.cost * unit,
+        q.row_lower * row,
+        q.row_upper * row,
+        q.lower / unit,
+        q.upper / unit,
+    )
+    plain, found = solve_alone(q), solve_alone(other)
+    x = found.x * unit
+    scale = np.abs(q.cost * plain.x).sum(axis=0)
+    assert (np.abs(made.objective(q, x) - made.objective(q, plain.x)) <= 1e-6 * scale).all()
+    amounts = made.times_matrix(q, x)
+    most = np.abs(plain.x).max()
+    assert (np.maximum(q.row_lower - amounts, amounts - q.row_upper) <= 1e-6 * most).all()
+
+
 def test_rows_said_twice():
     """Equalities given twice, and limits that never bind, leave point and value as they are."""
     q = made.random_programs(3, 20, 15, lanes=9)
