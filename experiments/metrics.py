@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cosim.experiments.tables import one_row, query_tables
-from cosim.models.market.settlement import MONEY_PER_EUR
+from cosim.models.market.settlement import MONEY_PER_EUR, LedgerKind
 from cosim.world import World
 
 # What is counted as used by devices that can wait or be steered.
@@ -17,11 +19,12 @@ def summarise(folder: Path, world: World) -> dict[str, Any]:
     setting = world.setting
     hours = setting.interval(0).hours
     with query_tables(folder) as db:
-        people = one_row(db, _PEOPLE.format(h=hours))
-        grid = one_row(db, _GRID.format(h=hours))
+        people = one_row(db, _PEOPLE.format(h=hours)) | _devices(db, hours)
+        grid = one_row(db, _GRID.format(h=hours)) | _unrated(world)
         money = _accounts(db, len(setting.ids))
         events = dict(db.execute("SELECT cause, count(*) FROM events GROUP BY cause ORDER BY cause").fetchall())
         balance = one_row(db, _BALANCE.format(h=hours))
+        room = {} if setting.rooms is None else _room(db, len(setting.ids))
     return {
         "intervals": setting.intervals,
         "prosumers": len(setting.ids),
@@ -30,6 +33,7 @@ def summarise(folder: Path, world: World) -> dict[str, Any]:
         **grid,
         **people,
         **money,
+        **room,
         **balance,
         "unserved_kwh": people["unserved_kwh"] + grid["passive_unserved_kwh"],
         "events": events,
@@ -39,7 +43,7 @@ def summarise(folder: Path, world: World) -> dict[str, Any]:
 
 
 _PEOPLE = f"""
-SELECT -sum(demand_kw + shiftable_kw + ev_kw + heat_pump_kw) * {{h}} AS served_kwh,
+SELECT -sum(demand_kw + shiftable_kw + least(ev_kw, 0.0) + heat_pump_kw) * {{h}} AS served_kwh,
        sum(generation_kw) * {{h}} AS generated_kwh,
        sum(curtailed_kw) * {{h}} AS curtailed_kwh,
        sum(unserved_kw) * {{h}} + sum(ev_unmet_kwh) + sum(heat_unmet_kwh) AS unserved_kwh,
@@ -58,6 +62,31 @@ FROM (SELECT *, max(interval) OVER () AS last,
              max(greatest(upper_kw, -lower_kw)) OVER (PARTITION BY prosumer) AS wide_kw
       FROM prosumers)
 """
+
+
+def _unrated(world: World) -> dict[str, None]:
+    """Return the figures that a feeder without ratings has none of."""
+    rated = np.isfinite(world.setting.truth.feeder.branch_rate_kva).any()
+    return {} if rated else {"loading_max_percent": None}
+
+
+# Figures of devices that not every run has, by the column that says so.
+_DEVICES = {
+    "v2g_kw": "sum(v2g_kw) * {h} AS v2g_kwh",
+    "forgone_kw": "sum(forgone_kw) * {h} AS forgone_kwh, sum(forgone_eur) AS forgone_eur",
+    "ageing_eur": "sum(ageing_eur) AS ageing_eur",
+    "soh": "min(soh) AS soh_min",
+    "indoor_c": "min(indoor_c) FILTER (NOT isnan(indoor_c)) AS indoor_min_c,"
+    " max(indoor_c) FILTER (NOT isnan(indoor_c)) AS indoor_max_c",
+}
+
+
+def _devices(db: Any, hours: float) -> dict[str, Any]:
+    """Return the figures of cars that give back, elastic demand, ageing batteries and houses, of those there are."""
+    columns = {row[0] for row in db.execute("DESCRIBE prosumers").fetchall()}
+    wanted = [text.format(h=hours) for name, text in _DEVICES.items() if name in columns]
+    return one_row(db, f"SELECT {', '.join(wanted)} FROM prosumers") if wanted else {}
+
 
 _GRID = """
 SELECT 2 * count(*) + sum(plan_rechecks)::BIGINT AS ac_checks,
@@ -105,4 +134,20 @@ def _accounts(db: Any, prosumers: int) -> dict[str, Any]:
         "accounts_eur": {name: gained.get(prosumers + place, 0) / MONEY_PER_EUR for place, name in enumerate(named)},
         "imbalance_eur": imbalance["paid"] / MONEY_PER_EUR,
         "money_residual_eur": sum(gained.values()) / MONEY_PER_EUR,
+    }
+
+
+def _room(db: Any, prosumers: int) -> dict[str, Any]:
+    """Return what was paid for negotiated room, day-ahead and after, what losers got, and how many rounds it took."""
+    paid = "sum(CASE WHEN payer < ? THEN money ELSE -money END)"
+    settled = dict(db.execute(f"SELECT kind, {paid}::BIGINT FROM ledger GROUP BY kind", [prosumers]).fetchall())
+    return {
+        "room_day_ahead_eur": settled.get(LedgerKind.ROOM_DAY_AHEAD, 0) / MONEY_PER_EUR,
+        "room_intraday_eur": settled.get(LedgerKind.ROOM, 0) / MONEY_PER_EUR,
+        "room_topped_up_eur": -settled.get(LedgerKind.ROOM_TOP_UP, 0) / MONEY_PER_EUR,
+        **one_row(
+            db,
+            "SELECT avg(plan_room_rounds) AS room_rounds_mean,"
+            " avg(CASE WHEN plan_room_rounds > 1 THEN 1 ELSE 0 END) AS room_negotiated_share FROM intervals",
+        ),
     }

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import cosim
 from cosim.models.market.ledger import LedgerKind
 from cosim.models.market.settlement import Accounts
 
@@ -84,3 +85,17 @@ def test_mixed_negotiators_and_strategies_run_together(short_runs):
     tables = short_runs.play(world)
     assert sum(one["intervals"]["plan_violation_buses_first"][0] for one in tables) == 0.0
     assert all(np.all(one["prosumers"]["unserved_kw"] < 1e-6) for one in tables)
+
+
+def test_a_negotiated_day_has_a_summary_and_a_report(tmp_path):
+    """Rounds and what room cost stand in the summary, and the report draws what was paid."""
+    run = cosim.run(
+        "smoke-v1",
+        days=1,
+        out=tmp_path / "run",
+        overrides={key.replace("__", "."): value for key, value in NEGOTIATED.items()},
+    )
+    assert run.summary["room_rounds_mean"] >= 1.0
+    assert {"room_day_ahead_eur", "room_intraday_eur", "room_topped_up_eur"} <= set(run.summary)
+    assert run.summary["money_residual_eur"] == 0.0
+    assert "room day ahead" in run.report().read_text(encoding="utf-8")
