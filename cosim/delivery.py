@@ -174,10 +174,20 @@ def _prosumer_rows(
         "backlog_kwh": after.backlog_kwh,
         "heat_kwh": after.heat_kwh,
         "ev_remaining_kwh": after.ev_remaining_kwh.sum(axis=-1),
-        **({} if after.life_lost is None else {"soh": 1.0 - LIFE_FADE * after.life_lost}),
+        **_conditions(setting, after),
         "position_wh": held.trades.position_wh(count),
         "money": money,
     }
+
+
+def _conditions(setting: Setting, after: DeviceState) -> dict[str, np.ndarray]:
+    """Return how batteries that age and houses that are heated stand after an interval."""
+    columns, pump = {}, setting.community.portfolio.heat_pump
+    if after.life_lost is not None:
+        columns["soh"] = 1.0 - LIFE_FADE * after.life_lost
+    if pump.building is not None:
+        columns["indoor_c"] = pump.building.indoor_c(after.heat_kwh, pump.store_kwh)
+    return columns
 
 
 def _delivered_columns(setting: Setting, delivery: Delivery) -> dict[str, np.ndarray]:

@@ -33,8 +33,8 @@ class ProsumersView:
     are forecasts, as is `expected`, the same for the first interval alone. `envelopes` hold for the interval,
     `connection_kw` always. `position_kw` is what has been traded so far (sold positive). A market buyer pays
     price + fee + network charge, a seller gets price - fee; `last_price_eur_per_kwh` is the latest public
-    market price, None before the first. `v2g` is the part of cars that give back, `elastic` the
-    part of demand that answers to prices (in `fixed_kw` as far as it is worth the supplier's), None where there is none.
+    market price, None before the first. `v2g` is the part of cars that give back, `elastic` the part of demand
+    that answers to prices (`fixed_kw` holds what is worth the supplier's); each is None where there is none.
     """
 
     ids: tuple[str, ...]
@@ -144,8 +144,10 @@ class Flexible:
 
 @dataclass(frozen=True, slots=True)
 class GivingBack:
-    """What cars that give back add to `ev`: the lower edge it then has (kWh, below zero where they may be emptier
-    than now) and the most they give back (kW), by step; what arrives of each kWh taken from them, and their wear.
+    """What cars that give back add to `ev`, by step.
+
+    `min_kwh` is the lower edge that it then has, below zero where cars may be emptier than now; `power_kw` the most
+    they give back. `efficiency` says what arrives of each kWh taken from them.
     """
 
     min_kwh: tuple[float, ...]
@@ -156,8 +158,10 @@ class GivingBack:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """Demand that answers to prices, by step: all of it (kW) and the share that is worth the supplier's prices, which
-    `demand_kw` contains; what its last and its first kWh are worth.
+    """Demand that answers to prices, by step.
+
+    `power_kw` is all of it, `share` what is worth the supplier's prices, which `demand_kw` contains; the last and the
+    first kWh of it are worth `least_eur_per_kwh` and `most_eur_per_kwh`.
     """
 
     power_kw: tuple[float, ...]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -25,7 +25,8 @@ from cosim.experiments.inputs import Inputs, bus_rows, read_inputs
 from cosim.experiments.inverters import inverters
 from cosim.experiments.negotiation import room_gates, told_of_uncertainty
 from cosim.experiments.plugins import registries
-from cosim.experiments.scenario import Scenario, TariffSection
+from cosim.experiments.scenario import Scenario
+from cosim.experiments.tariffs import ask_ahead, offered, tariff_of
 from cosim.guard import Guard
 from cosim.models.devices.columns import DeviceState
 from cosim.models.devices.portfolio import Portfolio
@@ -36,7 +37,7 @@ from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Limits
-from cosim.models.market.tariff import Band, Dynamic, PriceSeries, Publication, Tariff, TimeOfUse
+from cosim.models.market.tariff import PriceSeries
 from cosim.models.profiles import Profiles
 from cosim.models.prosumer_table import ProsumerTable
 from cosim.models.series import SeriesSum
@@ -90,7 +91,7 @@ class Build:
         community = Community(homes, bus[prosumers.bus], len(feeder.bus_ids))
         sessions = self._sessions(homes, prosumers.ids, chance)
         nature = self._almanac(prosumers, passive, bus, feeder, profiles, homes, sessions, chance, guard, plugins)
-        setting = self._setting(feeder, community, nature, prosumers, profiles)
+        setting = self._setting(feeder, community, nature, prosumers, profiles, plugins)
         office = GridOffice(community, setting.twin, setting.limits)
         policy = plugins["envelopes"].load(scenario.operator.envelopes, file=self.file, key="operator.envelopes")()
         rule = plugins["curtailment"].load(scenario.operator.curtailment, file=self.file, key="operator.curtailment")()
@@ -144,6 +145,7 @@ class Build:
         yield "envelopes", "operator.envelopes", scenario.operator.envelopes
         yield "curtailment", "operator.curtailment", scenario.operator.curtailment
         yield "mechanism", "market.mechanism", scenario.market.mechanism
+        yield "tariff", "tariff.kind", scenario.tariff.kind
         yield "forecaster", "forecast.kind", scenario.forecast.kind
         yield "strategy", "people.strategy", people.strategy
         for who, name in people.strategies.items():
@@ -211,6 +213,7 @@ class Build:
         nature: Almanac,
         prosumers: ProsumerTable,
         profiles: Profiles,
+        plugins: dict[str, Registry],
     ) -> Setting:
         scenario, time_ = self.scenario, self.scenario.time
         grid, interval_s = scenario.grid, scenario.time.interval_s
@@ -220,6 +223,8 @@ class Build:
             -profiles.first * interval_s,
             interval_s,
         )
+        kind = scenario.tariff.kind
+        make = plugins["tariff"].load(kind, file=self.file, key="tariff.kind")
         setting = Setting(
             ids=prosumers.ids,
             community=community,
@@ -227,7 +232,7 @@ class Build:
             truth=PowerFlow(feeder, slack_vm_pu=grid.slack_vm_pu, engine="referee"),
             twin=BatchFlow(feeder, grid.slack_vm_pu),
             nature=nature,
-            tariff=_tariff(scenario, day_ahead),
+            tariff=tariff_of(make, offered(scenario, day_ahead), file=self.file, name=kind),
             day_ahead=day_ahead,
             intervals=time_.days * 86_400 // interval_s,
             interval_s=interval_s,
@@ -240,25 +245,32 @@ class Build:
             rescue=self.switches.envelopes and self.switches.rescue,
         )
         self._check_reach(setting, profiles)
+        ask_ahead(setting, file=self.file, name=kind)
         # Converting the network imports pandapower, which belongs to the start and not to the first interval.
         setting.truth.admittance()
         setting.twin.case()
         return setting
 
     def _check_reach(self, setting: Setting, profiles: Profiles) -> None:
-        """Refuse a run whose plans would look beyond the profile table."""
+        """Refuse a run whose forecasts or plans would look beyond the profile table."""
+        time_, step, faults = self.scenario.time, timedelta(seconds=setting.interval_s), []
         ahead = setting.horizon(0).base_intervals + setting.gate_lead
         left = profiles.values.shape[1] - profiles.first - setting.intervals - ahead
         if left < 0:
-            days = -(-(-left * setting.interval_s) // 86_400)
-            allowed = f"the profiles end too early by {days} days (a plan looks {ahead} intervals ahead)"
-            raise BadInputError.one(self.file, "time.days", self.scenario.time.days, allowed)
+            days = -(left * step // timedelta(days=1))
+            allowed = (
+                f"the profiles end too early by {days} day{'s' if days > 1 else ''} (a plan looks {ahead} intervals "
+                f"ahead): a run of this length can start until {(time_.start + left * step).isoformat()}"
+            )
+            faults.append(Fault(self.file, "time.days", str(time_.days), allowed))
         per_day = 86_400 // setting.interval_s
         behind = setting.gate_lead + max(per_day, setting.community.portfolio.demand.delay_intervals)
         if profiles.first < behind:
-            earliest = self.scenario.time.start + timedelta(seconds=(behind - profiles.first) * setting.interval_s)
+            earliest = time_.start + (behind - profiles.first) * step
             allowed = f"what came before must be known: allowed is {earliest.isoformat()} or later"
-            raise BadInputError.one(self.file, "time.start", self.scenario.time.start.isoformat(), allowed)
+            faults.append(Fault(self.file, "time.start", time_.start.isoformat(), allowed))
+        if faults:
+            raise BadInputError(faults)
 
     def _cohorts(self, known: Registry, ids: tuple[str, ...], guard: Guard, chance: Chance) -> list[Cohort]:
         people = self.scenario.people
@@ -318,19 +330,3 @@ def _initial_state(homes: Portfolio, sessions: EvSessions, ids: tuple[str, ...],
     soc = battery.soc_min_kwh + drawn * (battery.soc_max_kwh - battery.soc_min_kwh)
     cars = sessions.initial_remaining_kwh(0)
     return homes.new(replace(homes.initial_state(), soc_kwh=soc, ev_remaining_kwh=cars))
-
-
-def _tariff(scenario: Scenario, day_ahead: PriceSeries) -> Tariff:
-    section: TariffSection = scenario.tariff
-    charges = {
-        "feed_in_eur_per_kwh": section.feed_in_eur_per_kwh,
-        "network_charge_eur_per_kwh": section.network_charge_eur_per_kwh,
-        "market_fee_eur_per_kwh": scenario.market.fee_eur_per_kwh,
-    }
-    if section.kind == "dynamic":
-        publication = Publication(scenario.time.start, scenario.time.zone)
-        markup = section.markup_eur_per_kwh
-        return Dynamic(day_ahead=day_ahead, markup_eur_per_kwh=markup, publication=publication, **charges)
-    bands = tuple(Band(time.fromisoformat(band.start), band.eur_per_kwh) for band in section.bands)
-    start: datetime = scenario.time.start
-    return TimeOfUse(bands=bands, zone=scenario.time.zone, run_start=start, **charges)

@@ -8,8 +8,6 @@ from cosim.experiments.plugins import registries
 from cosim.models.errors import BadInputError
 from cosim.registry import allow_plugins
 
-FEED_IN = 0.06
-
 
 def check_plugin(name: str, folder: Path) -> list[str]:
     """Return how a plug-in breaks its contract, a sentence each; BadInputError when it is none."""
@@ -21,6 +19,7 @@ def check_plugin(name: str, folder: Path) -> list[str]:
     from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, CohortStrategy
     from cosim.agents.prosumer.negotiating.check import check_negotiation
     from cosim.agents.prosumer.negotiating.strategy import CohortNegotiation, NegotiationStrategy
+    from cosim.experiments.tariffs import sample, tariff_of
     from cosim.models.forecast.check import check_forecaster
     from cosim.models.forecast.forecaster import Forecaster
     from cosim.models.market.check import check_mechanism
@@ -31,8 +30,7 @@ def check_plugin(name: str, folder: Path) -> list[str]:
     module, _, attribute = name.partition(":")
     allowed = allow_plugins([module], folder) if attribute else {}
     plugin = _load(name, allowed)
-    # Strategies and negotiators are begun by their checkers, as often as they need; a tariff gets a feed-in price, as
-    # from a scenario.
+    # Strategies and negotiators are begun by their checkers, as often as they need; a tariff gets a scenario's offers.
     checks: dict[type, Callable[[Any], list[str]]] = {
         BiddingStrategy: check_strategy,
         CohortStrategy: check_strategy,
@@ -42,7 +40,7 @@ def check_plugin(name: str, folder: Path) -> list[str]:
         CurtailmentRule: lambda made: check_rule(_begun(made)),
         Mechanism: lambda made: check_mechanism(_begun(made)),
         Forecaster: lambda made: check_forecaster(_begun(made)),
-        Tariff: lambda made: check_tariff(_begun(made, feed_in_eur_per_kwh=FEED_IN)),
+        Tariff: lambda made: check_tariff(tariff_of(made, sample(), file="command line", name=name)),
     }
     for contract, check in checks.items():
         if isinstance(plugin, type) and issubclass(plugin, contract):
@@ -51,10 +49,10 @@ def check_plugin(name: str, folder: Path) -> list[str]:
     raise BadInputError.one("command line", "PLUGIN", name, f"allowed is {kinds}")
 
 
-def _begun(make: type, **fields: float) -> Any:
-    """Return a plug-in as a run begins it: without arguments beyond what a scenario gives."""
+def _begun(make: type) -> Any:
+    """Return a plug-in as a run begins it: without arguments."""
     try:
-        return make(**fields)
+        return make()
     except BadInputError:
         raise
     except Exception as error:

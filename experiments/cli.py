@@ -153,11 +153,14 @@ def powerflow(
     """Solve the AC power flow of a network's own loads."""
     with _exit_codes():
         from cosim.experiments.snapshot import snapshot
+        from cosim.models.errors import SimulationError
 
         figures = snapshot(network, slack, load_scale)
         if json_:
             typer.echo(json.dumps(figures, indent=2, sort_keys=True, allow_nan=False))
-        else:
+        if not figures["converged"]:
+            raise SimulationError(f"{figures['feeder']}: {figures['reason']}")
+        if not json_:
             _print_figures(figures)
 
 
@@ -192,6 +195,52 @@ def describe(
         for chapter, figures in chapters.items():
             typer.echo(chapter)
             _print_figures(figures)
+
+
+@app.command()
+def envelopes(
+    scenario: ScenarioArgument,
+    at: Annotated[str, typer.Option(help="Moment an interval begins, with its offset: 2016-06-21T12:00+01:00.")],
+    policy: Annotated[str | None, typer.Option(help="Envelope policy, instead of the scenario's.")] = None,
+    set_: Annotated[list[str], typer.Option("--set", help="KEY=VALUE: any field of the scenario, dotted.")] = [],  # noqa: B006, typer copies it
+    allow_plugin: PluginOption = [],  # noqa: B006, typer copies it
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say who is granted which room at one moment, what limits it, and whether AC power flow carries all of it."""
+    with _exit_codes():
+        from cosim.experiments.envelopes_at import envelopes_at
+        from cosim.experiments.envelopes_text import envelopes_text
+        from cosim.experiments.run import Request
+
+        overrides = dict(_assignment(text, "--set") for text in set_)
+        request = Request(scenario, Path(), overrides=overrides, plugins=tuple(allow_plugin))
+        found = envelopes_at(request, at, policy)
+        typer.echo(json.dumps(found, indent=2, allow_nan=False) if json_ else _printable(envelopes_text(found)))
+
+
+@app.command()
+def study(
+    name: Annotated[str | None, typer.Argument(help="A study; without a name they are listed.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer and smaller cases.")] = False,
+    only: Annotated[list[str], typer.Option(help="Key of a question: answer this one only; may be repeated.")] = [],  # noqa: B006, typer copies it
+    out: Annotated[Path | None, typer.Option(help="New folder for the results; runs/NAME-N by default.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print study.json and nothing else.")] = False,
+) -> None:
+    """Answer the questions of a study: tables, study.json, and a page with pictures."""
+    with _exit_codes():
+        from cosim.experiments.studies.catalogue import STUDIES
+
+        if name is None:
+            for known, entry in STUDIES.items():
+                typer.echo(f"{known:24} {entry.title}")
+            return
+        from cosim.experiments.run import free_folder
+        from cosim.experiments.studies.conduct import Order, conduct
+        from cosim.experiments.studies.text import answer_text
+
+        order = Order(name, out if out is not None else free_folder(name), quick, tuple(only))
+        found = conduct(order, lambda answered: None if json_ else typer.echo(answer_text(answered)))
+        typer.echo(json.dumps(found, indent=2, allow_nan=False) if json_ else f"page  {order.out / 'study.html'}")
 
 
 @app.command()
@@ -259,7 +308,7 @@ def _finish(folder: Path, *, finished: bool, baseline: Any, report: bool, as_jso
 def _print_figures(figures: dict[str, Any]) -> None:
     width = max(len(name) for name in figures)
     for name, value in figures.items():
-        shown = f"{value:,.6g}" if isinstance(value, float) else str(value)
+        shown = "-" if value is None else f"{value:,.6g}" if isinstance(value, float) else str(value)
         typer.echo(f"  {name:{width}}  {shown}")
 
 

@@ -6,10 +6,14 @@ from typing import Any
 import numpy as np
 
 from cosim.experiments.build import Build, split
+from cosim.experiments.homes import portfolio
 from cosim.experiments.inputs import read_inputs
 from cosim.experiments.scenario import People, Scenario
 from cosim.models.grid.feeder import Feeder
 from cosim.models.prosumer_table import ProsumerTable
+
+# What devices are does not depend on it, but for how many intervals demand can wait.
+_ANY_INTERVAL_S = 900
 
 
 def describe(build: Build) -> dict[str, dict[str, Any]]:
@@ -71,7 +75,22 @@ def _ratings(people: People, prosumers: ProsumerTable, passive: ProsumerTable) -
     }
     cars = int(prosumers.cars(people.cars_per_kw).sum())
     sums: dict[str, float | int] = {name: round(float(values.sum()), 3) for name, values in totals.items()}
-    return {**sums, "cars": cars, "car_chargers_kw": round(cars * people.car_kw, 3)}
+    return {**sums, "cars": cars, "car_chargers_kw": round(cars * people.car_kw, 3), **_options(people, prosumers)}
+
+
+def _options(people: People, prosumers: ProsumerTable) -> dict[str, float | int]:
+    """Return figures of the devices that not every scenario has."""
+    found: dict[str, float | int] = {}
+    homes = portfolio(prosumers, people, _ANY_INTERVAL_S)
+    if homes.ev.v2g is not None:
+        found["cars_that_give_back"] = int(homes.ev.v2g.cars.sum())
+    if homes.demand.elastic is not None:
+        found["elastic_share_of_firm_demand"] = people.elastic_share
+    if homes.battery.ageing is not None:
+        found["battery_wear_in_plans_eur_per_kwh"] = round(float(homes.battery.wear_eur_per_kwh[0]), 6)
+    if homes.heat_pump.building is not None:
+        found["houses_hold_kwh"] = round(float(homes.heat_pump.store_kwh.sum()), 3)
+    return found
 
 
 def _feeder(feeder: Feeder, scenario: Scenario) -> dict[str, Any]:

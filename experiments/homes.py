@@ -3,7 +3,9 @@
 import numpy as np
 
 from cosim.experiments.scenario import People
+from cosim.models.devices.ageing import Ageing, mean_wear_eur_per_kwh
 from cosim.models.devices.battery import Battery
+from cosim.models.devices.building import Building
 from cosim.models.devices.demand import Demand
 from cosim.models.devices.elastic import Elastic
 from cosim.models.devices.ev import ElectricVehicles
@@ -16,6 +18,7 @@ from cosim.models.prosumer_table import ProsumerTable
 # A connection is rated for this much more than what is likely to coincide behind it.
 CONNECTION_MARGIN = 1.25
 CARS_AT_ONCE = 0.5
+HOURS_PER_YEAR = 8766.0
 
 
 def portfolio(table: ProsumerTable, people: People, interval_s: int) -> Portfolio:
@@ -30,7 +33,8 @@ def portfolio(table: ProsumerTable, people: People, interval_s: int) -> Portfoli
             discharge_efficiency=np.full(count, people.battery_efficiency),
             soc_min_kwh=people.battery_soc_min * capacity,
             soc_max_kwh=people.battery_soc_max * capacity,
-            wear_eur_per_kwh=np.full(count, people.battery_wear_eur_per_kwh),
+            wear_eur_per_kwh=np.full(count, _wear_eur_per_kwh(people)),
+            ageing=_ageing(count, people),
         ),
         demand=Demand(
             shiftable_share=np.full(count, people.shiftable_share),
@@ -38,13 +42,35 @@ def portfolio(table: ProsumerTable, people: People, interval_s: int) -> Portfoli
             elastic=_elastic(count, people),
         ),
         ev=_cars(table.cars(people.cars_per_kw), people),
-        heat_pump=HeatPump(
-            power_kw=people.heat_pump_scale * table.heat_pump_kw,
-            store_kwh=people.heat_pump_store_h * people.heat_pump_scale * table.heat_pump_kw,
-        ),
+        heat_pump=_heat_pump(people.heat_pump_scale * table.heat_pump_kw, people),
         generation=Generation(curtailable=np.ones(count, dtype=bool)),
         connection_kw=connection_kw(table, people),
     )
+
+
+def _heat_pump(power_kw: np.ndarray, people: People) -> HeatPump:
+    if not people.heat_pump_comfort:
+        return HeatPump(power_kw, people.heat_pump_store_h * power_kw)
+    columns = (people.house_hold_h, people.indoor_min_c, people.indoor_max_c)
+    band_h = people.house_hold_h * (people.indoor_max_c - people.indoor_min_c) / people.house_design_k
+    return HeatPump(power_kw, band_h * power_kw, Building(*(np.full(len(power_kw), value) for value in columns)))
+
+
+def _ageing(count: int, people: People) -> Ageing | None:
+    if not people.battery_ageing:
+        return None
+    return Ageing(
+        price_eur_per_kwh=np.full(count, people.battery_price_eur_per_kwh),
+        calendar_h=np.full(count, people.battery_calendar_years * HOURS_PER_YEAR),
+    )
+
+
+def _wear_eur_per_kwh(people: People) -> float:
+    """Return the linear wear that plans reckon with."""
+    if not people.battery_ageing:
+        return people.battery_wear_eur_per_kwh
+    usable, efficiency = people.battery_soc_max - people.battery_soc_min, people.battery_efficiency
+    return mean_wear_eur_per_kwh(people.battery_price_eur_per_kwh, usable, efficiency, efficiency)
 
 
 def _elastic(count: int, people: People) -> Elastic | None:

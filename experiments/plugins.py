@@ -45,6 +45,10 @@ def registries(allowed: dict[str, Path | None] | None = None) -> dict[str, Regis
         },
         "curtailment": {"pro_rata": "cosim.agents.dso.curtailment:ProRata"},
         "mechanism": {"uniform_price": "cosim.models.market.uniform_price:UniformPrice"},
+        "tariff": {
+            "dynamic": "cosim.models.market.tariff:Dynamic",
+            "time_of_use": "cosim.models.market.tariff:TimeOfUse",
+        },
         "forecaster": {
             "perfect": "cosim.models.forecast.perfect:Perfect",
             "persistence": "cosim.models.forecast.persistence:Persistence",

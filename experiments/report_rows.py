@@ -72,12 +72,13 @@ def energy(people: People, intervals: Columns, hours: float) -> dict[str, list[t
         "from upstream": np.maximum(slack, 0.0),
         "generation of prosumers": own["generation_kw"],
         "batteries, discharging": np.maximum(own["battery_kw"], 0.0),
+        "cars, giving back": np.maximum(own["ev_kw"], 0.0),
         "other customers, feeding in": np.maximum(passive, 0.0),
     }
     out = {
         "to upstream": np.maximum(-slack, 0.0),
         "demand of prosumers": -own["demand_kw"] - own["shiftable_kw"],
-        "cars": -own["ev_kw"],
+        "cars": np.maximum(-own["ev_kw"], 0.0),
         "heat pumps": -own["heat_pump_kw"],
         "batteries, charging": np.maximum(-own["battery_kw"], 0.0),
         "other customers": np.maximum(-passive, 0.0),

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -119,7 +119,7 @@ class People(Section):
         25.0, description="most that a car that gives back may lack of its charge at departure, in kWh"
     )
     car_v2g_reserve: Annotated[Real, Field(ge=0.1, le=1)] = Field(
-        0.5, description="share of a car's charging power that must suffice to charge again what it gave back"
+        0.3, description="share of a car's charging power that must suffice to charge again what it gave back"
     )
     car_v2g_wear_eur_per_kwh: Charge = Field(0.03, description="cost of each kWh that a car gives back in EUR")
     battery_efficiency: Annotated[Real, Field(ge=0.1, le=1)] = Field(
@@ -190,8 +190,9 @@ class TariffBand(Section):
 class TariffSection(Section):
     """What the supplier and the network charge."""
 
-    kind: Literal["time_of_use", "dynamic"] = Field(
-        "time_of_use", description="price bands by the clock, or day-ahead plus markup"
+    kind: Name = Field(
+        "time_of_use",
+        description="tariff: time_of_use (price bands by the clock), dynamic (day-ahead plus markup), ...",
     )
     bands: tuple[TariffBand, ...] = Field((), description="bands of a time-of-use tariff, in order")
     markup_eur_per_kwh: Price = Field(0.12, description="what a dynamic tariff adds to the day-ahead price, in EUR/kWh")
@@ -202,7 +203,9 @@ class TariffSection(Section):
 
     @model_validator(mode="after")
     def _bands_needed(self) -> Self:
-        if self.kind == "time_of_use" and not self.bands:
+        if self.kind != "time_of_use":
+            return self
+        if not self.bands:
             raise ValueError("a time_of_use tariff needs at least one entry in bands")
         starts = [band.start for band in self.bands]
         if starts != sorted(set(starts)):
@@ -444,10 +447,15 @@ def _faults(model: type[BaseModel], error: ValidationError, file: str) -> Iterat
         elif item["type"] == "missing":
             yield Fault(file, key, "", "is missing")
         elif item["type"] in {"model_type", "model_attributes_type"}:
-            yield Fault(file, key, shown(repr(value)), "allowed is a table of its own")
+            yield Fault(file, key, _as_written(value), "allowed is a table of its own")
         else:
-            found = "" if isinstance(value, dict | BaseModel) else shown(repr(value))
+            found = "" if isinstance(value, dict | BaseModel) else _as_written(value)
             yield Fault(file, key, found, item["msg"].removeprefix("Value error, "))
+
+
+def _as_written(value: object) -> str:
+    """Return a value of a file for a message, a moment as TOML writes it."""
+    return value.isoformat() if isinstance(value, date) else shown(repr(value))
 
 
 def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

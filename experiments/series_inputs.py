@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ from cosim.models.paths import inside
 from cosim.models.profiles import PRICE, Profiles, on_clock, read_table, table_columns
 from cosim.models.prosumer_checks import RATED_BY
 from cosim.models.prosumer_table import NUMBERS, PROFILES, ProsumerTable
-from cosim.models.series_file import SeriesFile, read_series, series_names
+from cosim.models.series_file import SeriesFile, SeriesTable, read_series, series_names
 from cosim.models.table_file import shown
 from cosim.models.village import BUNDLED_LOAD, load_columns, profile_columns
 
@@ -24,6 +25,7 @@ LEAST_EUR_PER_KWH: Final = 1e-3
 MOST_PER_RATING: Final = 2.0
 PEAK_RATIO: Final = (0.1, 10.0)
 KW_RATIO: Final = (0.01, 1.5)
+EXAMPLES: Final = 3
 
 Own = Mapping[str, SeriesFile]
 
@@ -99,9 +101,12 @@ def read_profiles(scenario: Scenario, used: Used, file: str) -> Profiles:
         tables.append(found.attempt(partial(read_series, spec, names)))
     found.stop()
     rest = sorted(name for name in wanted if name not in own)
-    own_tables = [table for table in tables if table is not None and table.names]
+    ours = [read_table(columns=rest)] if rest else []
+    for table in ours:
+        found.add(_bundled_reach(scenario, used, price, table, file), file)
+    found.stop()
     return on_clock(
-        [*own_tables, *([read_table(columns=rest)] if rest else [])],
+        [*(table for table in tables if table is not None and table.names), *ours],
         scenario.time.start,
         scenario.time.interval_s,
         own=frozenset(own),
@@ -124,6 +129,20 @@ def _unknown(scenario: Scenario, used: Used, price: str, bundled: Sequence[str],
             known = [*used.own, *_suitable(bundled, loads=loads)]
             hint = did_you_mean(plain, known)
             yield Fault(scenario.people.table, f"{use.column} of {use.who}", repr(shown(plain)), hint)
+
+
+def _bundled_reach(scenario: Scenario, used: Used, price: str, table: SeriesTable, file: str) -> Iterator[Fault]:
+    """Yield a start that the bundled profiles do not hold, and what they are needed for."""
+    start = scenario.time.start
+    begin, end = (datetime.fromtimestamp(second, UTC) for second in (table.begin.timestamp(), table.end_s))
+    if begin <= start < end:
+        return
+    needs = ["the day-ahead price (`price` in [profiles] names a profile of your own)"] if price in table.names else []
+    whose = {use.profile: f"{_plain(use)!r} ({use.column} of {use.who})" for use in reversed(used.uses)}
+    needs += [text for name, text in whose.items() if name in table.names]
+    more = f" and {len(needs) - EXAMPLES} more" if len(needs) > EXAMPLES else ""
+    allowed = f"the bundled profiles reach from {begin.isoformat()} until {end.isoformat()}; used of them are "
+    yield Fault(file, "time.start", start.isoformat(), f"{allowed}{', '.join(needs[:EXAMPLES])}{more}")
 
 
 def _plain(use: Use) -> str:

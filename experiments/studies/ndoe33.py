@@ -63,7 +63,8 @@ class Case:
         feeder = load_feeder(FEEDER)
         rate = np.full(len(feeder.branch_rate_kva), np.inf)
         rate[np.flatnonzero(feeder.closed)] = data.branch_kva[feeder.branch_to[feeder.closed] - 1]
-        rated = replace(feeder, branch_rate_kva=rate)
+        rate_a = np.repeat(rate[:, None], 2, axis=1) / (np.sqrt(3.0) * feeder.base_kv[feeder.branch_from, None])
+        rated = replace(feeder, branch_rate_kva=rate, branch_rate_a=rate_a)
         community = Community(Portfolio.none(data.problem.connection_kw), data.bus, len(feeder.bus_ids))
         flow = BatchFlow(rated, data.slack_vm_pu)
         return GridOffice(community, flow, Limits(data.vm_min_pu, data.vm_max_pu), INSIDE_PU)
@@ -109,17 +110,27 @@ class Case:
         )
         fair = self.scene.fair
         distance = (np.square(lower_kw - fair.lower_kw) + np.square(upper_kw - fair.upper_kw)).sum(axis=0)
-        operator = self.data.loss_eur_per_kwh * loss_kw + self.data.kappa_eur_per_kw2h / 2 * distance
-        return Worth(plan, float(plan.cost_eur.sum()), float(hours @ operator))
+        return Worth(
+            plan=plan,
+            prosumers_eur=float(plan.cost_eur.sum()),
+            loss_eur=float(self.data.loss_eur_per_kwh * hours @ loss_kw),
+            distance_eur=float(self.data.kappa_eur_per_kw2h / 2 * hours @ distance),
+        )
 
 
 @dataclass(frozen=True)
 class Worth:
-    """What an outcome is worth: prosumers' plans, what they cost at worst in all, and the operator's part."""
+    """What an outcome is worth: prosumers' plans, their cost at worst in all, that of losses, of leaving the fair bands."""
 
     plan: TwoStageResponse
     prosumers_eur: float
-    operator_eur: float
+    loss_eur: float
+    distance_eur: float
+
+    @property
+    def operator_eur(self) -> float:
+        """The operator's part."""
+        return self.loss_eur + self.distance_eur
 
     @property
     def objective_eur(self) -> float:

@@ -1,9 +1,10 @@
 """Batteries: state of charge, one-way efficiencies, power limit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cosim.models.devices.ageing import Ageing, Rated, faded_kwh
 from cosim.models.devices.span import Span, check_column
 
 
@@ -12,7 +13,7 @@ class Battery:
     """Static columns of the batteries, all (n,); a prosumer without one has capacity and power 0.
 
     `power_kw` limits both directions at the connection; `wear_eur_per_kwh` is the cost of a kWh through the
-    terminals.
+    terminals. All columns are those of new batteries; `ageing` says how they age, None where they do not.
     """
 
     capacity_kwh: np.ndarray
@@ -22,6 +23,7 @@ class Battery:
     soc_min_kwh: np.ndarray
     soc_max_kwh: np.ndarray
     wear_eur_per_kwh: np.ndarray
+    ageing: Ageing | None = None
 
     def __post_init__(self) -> None:
         count = len(self.capacity_kwh)
@@ -32,9 +34,17 @@ class Battery:
         if np.any(self.soc_min_kwh > self.soc_max_kwh) or np.any(self.soc_max_kwh > self.capacity_kwh):
             raise ValueError("battery.soc_min_kwh <= soc_max_kwh <= capacity_kwh does not hold")
 
-    def span(self, soc_kwh: np.ndarray, hours: float) -> Span:
+    def most_kwh(self, life_lost: np.ndarray | None) -> np.ndarray:
+        """Return the most that the batteries hold, new ones or such that have lost part of their life (..., n)."""
+        return self.soc_max_kwh if life_lost is None else faded_kwh(self.soc_min_kwh, self.soc_max_kwh, life_lost)
+
+    def aged(self, life_lost: np.ndarray | None) -> "Battery":
+        """Return the batteries as they are now, as ones that age no more; `life_lost` (n,)."""
+        return self if self.ageing is None else replace(self, soc_max_kwh=self.most_kwh(life_lost), ageing=None)
+
+    def span(self, soc_kwh: np.ndarray, hours: float, life_lost: np.ndarray | None = None) -> Span:
         """Return charging (negative) and discharging limits; firm is idle."""
-        room_kwh = np.maximum(self.soc_max_kwh - soc_kwh, 0.0)
+        room_kwh = np.maximum(self.most_kwh(life_lost if self.ageing else None) - soc_kwh, 0.0)
         stored_kwh = np.maximum(soc_kwh - self.soc_min_kwh, 0.0)
         lower = -np.minimum(self.power_kw, room_kwh / (self.charge_efficiency * hours))
         upper = np.minimum(self.power_kw, stored_kwh * self.discharge_efficiency / hours)
@@ -49,3 +59,7 @@ class Battery:
         lowest, highest = np.minimum(soc_kwh, self.soc_min_kwh), np.maximum(soc_kwh, self.soc_max_kwh)
         kept: np.ndarray = np.minimum(np.maximum(after, lowest), highest)
         return kept
+
+    def rated(self) -> Rated:
+        """Return the columns that ageing needs."""
+        return Rated(self.capacity_kwh, self.soc_min_kwh, self.soc_max_kwh)

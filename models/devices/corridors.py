@@ -5,24 +5,31 @@ the lower or the upper edge step by step is always feasible; a path between them
 fleet's cars differ.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from cosim.models.devices.building import Building
 from cosim.models.devices.columns import DeviceState
 from cosim.models.devices.corridor import Corridor
+from cosim.models.devices.heat_pump import HeatPump
 from cosim.models.devices.portfolio import Portfolio
 from cosim.models.devices.sessions import EvWindow
+from cosim.models.devices.v2g import V2gCorridor
 from cosim.models.time import Horizon
+
+# Below this a charger counts as this: nothing is divided by zero.
+_LEAST_KW = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Corridors:
-    """The corridors of one plan."""
+    """The corridors of one plan; `v2g` widens that of the cars, None where none gives back."""
 
     ev: Corridor
     shiftable: Corridor
     heat_pump: Corridor
+    v2g: V2gCorridor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ def corridors(
         ev=_ev(portfolio, state, exogenous_window.ev, horizon),
         shiftable=_shiftable(portfolio, state, exogenous_window, horizon),
         heat_pump=_heat_pump(portfolio, state, exogenous_window, horizon),
+        v2g=None if portfolio.ev.v2g is None else _v2g(portfolio, state, exogenous_window.ev, horizon),
     )
 
 
@@ -60,10 +68,40 @@ def _shiftable(portfolio: Portfolio, state: DeviceState, window: ExogenousWindow
 
 def _heat_pump(portfolio: Portfolio, state: DeviceState, window: ExogenousWindow, horizon: Horizon) -> Corridor:
     """Bound by a dry buffer from below, by a full one from above."""
+    if portfolio.heat_pump.building is not None:
+        return _heated(portfolio.heat_pump, portfolio.heat_pump.building, state, window, horizon)
     drawn = np.cumsum(-window.heat_pump_kw * _base_hours(horizon), axis=-1)
     must = np.maximum(drawn - state.heat_kwh[:, None], 0.0)
     room = np.maximum(portfolio.heat_pump.store_kwh - state.heat_kwh, 0.0)
     return _corridor(must, drawn + room[:, None], portfolio.heat_pump.power_kw, horizon)
+
+
+def _heated(
+    pump: HeatPump, building: Building, state: DeviceState, window: ExogenousWindow, horizon: Horizon
+) -> Corridor:
+    """Bound the energy into houses so that no path between the edges leaves the comfort band.
+
+    What a house loses depends on how warm it is. Heat S obeys S' / g = S / g + E - h q - h / tau (S - S_M) with the
+    energy E of an interval and its gain g, so S >= 0 holds for energies that cover the losses of the warmest path,
+    and S <= store for such as leave room even at the losses of the coldest one. The first interval is exact; then the
+    corridor is narrower than what the houses could do. Where the horizon is longer than the houses hold heat the two
+    edges meet; beyond, they change places, and a path between them may be clipped.
+    """
+    h, middle = _base_hours(horizon), 0.5 * pump.store_kwh
+    cold = warm = state.heat_kwh
+    least, most = -cold / building.gain(h), (pump.store_kwh - cold) / building.gain(h)
+    must, fill = np.empty_like(window.heat_pump_kw), np.empty_like(window.heat_pump_kw)
+    for step, drawn in enumerate(window.heat_pump_kw.T):
+        least = least - h * drawn + h / building.hold_h * (warm - middle)
+        most = most - h * drawn + h / building.hold_h * (cold - middle)
+        must[:, step], fill[:, step] = least, most
+        warm, _ = pump.heat_after(warm, drawn, pump.span(warm, drawn, h).lower_kw, h)
+        cold, _ = pump.heat_after(cold, drawn, pump.span(cold, drawn, h).firm_kw, h)
+    must, fill = np.minimum(must, fill), np.maximum(must, fill)
+    ramp = pump.power_kw[:, None] * h * np.arange(1, horizon.base_intervals + 1)
+    # What must be there later has to be begun before.
+    must = np.maximum.accumulate((np.maximum(must, 0.0) - ramp)[:, ::-1], axis=-1)[:, ::-1] + ramp
+    return _corridor(np.maximum.accumulate(np.maximum(must, 0.0), axis=-1), fill, pump.power_kw, horizon)
 
 
 def _corridor(must: np.ndarray, most: np.ndarray, power_kw: np.ndarray, horizon: Horizon) -> Corridor:
@@ -87,8 +125,7 @@ def _ev(portfolio: Portfolio, state: DeviceState, stays: EvWindow, horizon: Hori
     """Charge every car as late as possible, as early as possible: sums of ramps (t - a)+ - (t - b)+."""
     rate = portfolio.ev.power_kw[stays.row]
     begin = np.maximum(stays.arrival_h, 0.0)
-    remaining = state.ev_remaining_kwh[stays.row, stays.car]
-    needed = np.where(stays.arrival_h < 0.0, remaining, stays.energy_kwh)
+    needed = _needed_kwh(state, stays)
     length = np.minimum(needed / np.maximum(rate, 1e-9), stays.departure_h - begin)
     shape = (len(portfolio), horizon.steps)
     lowest = _ramps(stays.row, stays.departure_h - length, stays.departure_h, rate, shape, horizon)
@@ -96,6 +133,47 @@ def _ev(portfolio: Portfolio, state: DeviceState, stays: EvWindow, horizon: Hori
     connected = _ramps(stays.row, begin, stays.departure_h, rate, shape, horizon)
     power = np.diff(connected, prepend=0.0) / horizon.hours
     return _with_power(np.minimum(lowest, highest), highest, power, horizon)
+
+
+def _needed_kwh(state: DeviceState, stays: EvWindow) -> np.ndarray:
+    """Return what the car of each stay still needs, or will when it arrives (m,)."""
+    remaining = state.ev_remaining_kwh[stays.row, stays.car]
+    return np.where(stays.arrival_h < 0.0, remaining, stays.energy_kwh)
+
+
+def _v2g(portfolio: Portfolio, state: DeviceState, stays: EvWindow, horizon: Horizon) -> V2gCorridor:
+    """Empty every car that gives back as far as it may be, then charge it as late as its reserve lets it.
+
+    With arrival a, departure d, need E, drain D / eta and reserved power r = rho P its lower edge is
+
+        max(-drain (t - a), -(depth - E), E - r (d - t)),
+
+    and where the reserve is touched already, charging at full power until the last of the three is met. At
+    the end of the horizon nothing may be owed to the time beyond it.
+    """
+    v2g, shape = portfolio.ev.v2g, (len(portfolio), horizon.steps)
+    assert v2g is not None
+    able = stays.car < v2g.cars[stays.row]
+    stays = EvWindow(*(getattr(stays, column.name)[able] for column in fields(EvWindow)))
+    row, begin, end, needed = stays.row, np.maximum(stays.arrival_h, 0.0), stays.departure_h, _needed_kwh(state, stays)
+    rate, drain = np.maximum(portfolio.ev.power_kw[row], _LEAST_KW), v2g.power_kw[row] / v2g.efficiency[row]
+    held = v2g.reserve[row] * rate
+    length = np.minimum(needed / rate, end - begin)
+    late = _ramps(row, end - length, end, rate, shape, horizon)
+    early = _ramps(row, begin, begin + length, rate, shape, horizon)
+    slack = held * (end - begin) - needed
+    # Going down and up meet where -drain (t - begin) = held (t - begin) - slack, unless the car is empty before.
+    meet = np.minimum(
+        slack / (held + drain), np.maximum(v2g.depth_kwh[row] - needed, 0.0) / np.maximum(drain, _LEAST_KW)
+    )
+    down = np.where(drain > 0.0, np.maximum(meet, 0.0), 0.0)
+    catch_up = np.minimum(np.maximum(-slack, 0.0) / np.maximum(rate - held, _LEAST_KW), length)
+    up = np.maximum(end - (needed + down * drain) / held, begin + catch_up)
+    least = _ramps(row, begin, begin + catch_up, rate, shape, horizon) + _ramps(row, up, end, held, shape, horizon)
+    least = np.minimum(least - _ramps(row, begin, begin + down, drain, shape, horizon), early)
+    least[:, -1] = np.maximum(least[:, -1], late[:, -1])
+    given = _ramps(row, begin, end, v2g.power_kw[row], shape, horizon)
+    return V2gCorridor(least, np.minimum(late, early), early, np.diff(given, prepend=0.0) / horizon.hours)
 
 
 def _ramps(

@@ -1,16 +1,17 @@
 """One interval of all devices: set-points in, physics and the local envelope control, delivery out.
 
 Firm load comes first. Where the sum would leave the envelope, the connection point's own controller acts:
-too much export is met by the battery, then by holding generation back; too much import by lifting that hold,
-by the battery, then by deferring cars, heat pump and shiftable demand to what must run; only then somebody
-goes without.
+too much export is met by the battery and by cars that stop giving back, then by holding generation back; too much
+import by lifting that hold, by the battery, then by deferring cars, heat pump and shiftable demand to what must
+run, then by cars that give back; only then somebody goes without.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from cosim.models.devices.columns import Delivery, DeviceState, Exogenous, SetPoints
+from cosim.models.devices.ev import given_back_kw
 from cosim.models.devices.portfolio import Portfolio, Spans
 from cosim.models.envelope import Envelopes
 from cosim.models.time import Interval
@@ -28,6 +29,7 @@ _AGAINST_IMPORT: Final = (
     ("ev", "firm_kw"),
     ("heat_pump", "firm_kw"),
     ("shiftable", "firm_kw"),
+    ("ev", "back_kw"),
     ("heat_pump", "upper_kw"),
     ("ev", "upper_kw"),
     ("shiftable", "upper_kw"),
@@ -36,6 +38,7 @@ _AGAINST_IMPORT: Final = (
 # The loads come in only where generation cannot be held back.
 _AGAINST_EXPORT: Final = (
     ("battery", "lower_kw"),
+    ("ev", "firm_kw"),
     ("generation", "lower_kw"),
     ("heat_pump", "lower_kw"),
     ("ev", "lower_kw"),
@@ -62,22 +65,23 @@ def deliver(
     that is not curtailable may exceed it.
     """
     spans = portfolio.spans(state, exogenous, interval.hours)
-    flows = _within_physics(setpoints, spans)
+    wanted = portfolio.demand.wanted_kw(spans.demand.firm_kw, setpoints.elastic_share)
+    flows = _within_physics(setpoints, spans, wanted)
     net = _net(flows)
     flows = _control(flows, spans, net - envelopes.upper_kw, _AGAINST_EXPORT, sign=-1.0)
     flows = _control(flows, spans, envelopes.lower_kw - net, _AGAINST_IMPORT, sign=1.0)
     # Whatever did not depend on a leading axis still gets it.
     shape = np.broadcast_shapes(net.shape, envelopes.lower_kw.shape)
     flows = {name: flow if flow.shape == shape else np.broadcast_to(flow, shape) for name, flow in flows.items()}
-    return _advance(portfolio, state, exogenous, interval.hours, spans, flows)
+    return _advance(portfolio, state, exogenous, interval.hours, spans, flows, wanted)
 
 
-def _within_physics(setpoints: SetPoints, spans: Spans) -> _Flows:
+def _within_physics(setpoints: SetPoints, spans: Spans, wanted_kw: np.ndarray) -> _Flows:
     """Clip what was asked to what the devices can and must do."""
     return {
-        "demand": spans.demand.firm_kw,
+        "demand": wanted_kw,
         "shiftable": _clip(setpoints.shiftable_kw, spans.shiftable.lower_kw, spans.shiftable.firm_kw),
-        "ev": _clip(setpoints.ev_kw, spans.ev.lower_kw, spans.ev.firm_kw),
+        "ev": _clip(setpoints.ev_kw, spans.ev.lower_kw, spans.ev.back_kw),
         "heat_pump": _clip(setpoints.heat_pump_kw, spans.heat_pump.lower_kw, spans.heat_pump.firm_kw),
         "battery": _clip(setpoints.battery_kw, spans.battery.lower_kw, spans.battery.upper_kw),
         "generation": _clip(setpoints.generation_kw, spans.generation.lower_kw, spans.generation.upper_kw),
@@ -105,8 +109,10 @@ def _control(
         return flows
     moved = dict(flows)
     for name, edge in ladder:
-        goal = getattr(getattr(spans, name), edge)
         flow = moved[name]
+        # A fleet that gives back stands beyond edges that all others can only be short of.
+        further = np.maximum if sign > 0.0 else np.minimum
+        goal = further(getattr(getattr(spans, name), edge), flow)
         room = np.maximum((goal - flow) * sign, 0.0)
         moved[name] = np.where(excess < room, flow + excess * sign, np.where(excess > 0.0, goal, flow))
         excess = np.maximum(excess - room, 0.0)
@@ -120,6 +126,7 @@ def _advance(
     hours: float,
     spans: Spans,
     flows: _Flows,
+    wanted_kw: np.ndarray,
 ) -> tuple[DeviceState, Delivery]:
     """Integrate the devices over the interval and book what went without."""
     demand, shiftable, ev, heat_pump, battery, generation = (flows[name] for name in DEVICES)
@@ -129,7 +136,8 @@ def _advance(
     )
     heat, cold = portfolio.heat_pump.heat_after(state.heat_kwh, exogenous.heat_pump_kw, heat_pump, hours)
     remaining, unmet = portfolio.ev.remaining_after(spans.cars, exogenous.ev_hours_left, ev, hours)
-    after = DeviceState(portfolio.battery.soc_after(state.soc_kwh, battery, hours), backlog, heat, remaining)
+    aged, ageing_eur = _aged(portfolio, state, battery, hours)
+    after = DeviceState(aged.soc_kwh, backlog, heat, remaining, aged.segment_kwh, aged.life_lost)
     return after, Delivery(
         demand_kw=demand,
         shiftable_kw=shiftable,
@@ -140,10 +148,35 @@ def _advance(
         net_kw=_net(flows),
         q_kvar=_reactive(exogenous, demand, spans.demand.firm_kw),
         curtailed_kw=exogenous.available_kw - generation,
-        unserved_kw=(demand - spans.demand.firm_kw) + given_up / hours,
+        unserved_kw=(demand - wanted_kw) + given_up / hours,
         ev_unmet_kwh=unmet,
         heat_unmet_kwh=cold,
+        v2g_kw=given_back_kw(spans.cars, ev),
+        ageing_eur=ageing_eur,
+        forgone_kw=np.broadcast_to(wanted_kw - spans.demand.firm_kw, demand.shape),
+        forgone_eur=np.broadcast_to(portfolio.demand.forgone_eur(spans.demand.firm_kw, wanted_kw, hours), demand.shape),
     )
+
+
+class _Batteries(NamedTuple):
+    """The batteries' part of a state."""
+
+    soc_kwh: np.ndarray
+    segment_kwh: np.ndarray | None
+    life_lost: np.ndarray | None
+
+
+def _aged(
+    portfolio: Portfolio, state: DeviceState, battery_kw: np.ndarray, hours: float
+) -> tuple[_Batteries, np.ndarray]:
+    """Charge and discharge the batteries, and let them age where they do; return what they lost of their worth, too."""
+    battery, segment, lost = portfolio.battery, state.segment_kwh, state.life_lost
+    soc = battery.soc_after(state.soc_kwh, battery_kw, hours)
+    if battery.ageing is None or segment is None or lost is None:
+        return _Batteries(soc, segment, lost), np.zeros_like(battery_kw)
+    aged = battery.ageing.after(segment, lost, soc, battery.rated(), hours)
+    cost = battery.ageing.cost_eur(aged.life_lost - lost, battery.capacity_kwh)
+    return _Batteries(aged.soc_kwh, aged.segment_kwh, aged.life_lost), np.broadcast_to(cost, battery_kw.shape)
 
 
 def _reactive(exogenous: Exogenous, served_kw: np.ndarray, firm_kw: np.ndarray) -> np.ndarray:

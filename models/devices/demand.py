@@ -4,25 +4,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cosim.models.devices.elastic import Elastic
 from cosim.models.devices.span import Span, check_column
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Static columns of demand: `shiftable_share` (n,) of it may be served up to `delay_intervals` later."""
+    """Static columns of demand: `shiftable_share` (n,) of it may be served up to `delay_intervals` later.
+
+    `elastic` is the part of the rest that answers to prices, None where all of it is consumed at any price.
+    """
 
     shiftable_share: np.ndarray
     delay_intervals: int
+    elastic: Elastic | None = None
 
     def __post_init__(self) -> None:
         check_column("demand.shiftable_share", self.shiftable_share, len(self.shiftable_share), upper=1.0)
         if self.delay_intervals < 0:
             raise ValueError(f"demand.delay_intervals is {self.delay_intervals}; allowed is 0 or more")
+        if self.elastic is not None and len(self.elastic) != len(self.shiftable_share):
+            raise ValueError(f"demand.elastic has {len(self.elastic)} rows, expected {len(self.shiftable_share)}")
 
     def firm_kw(self, demand_kw: np.ndarray) -> np.ndarray:
         """Return the part of a demand (..., n) that cannot wait."""
         firm: np.ndarray = demand_kw * (1.0 - self.shiftable_share)
         return firm
+
+    def wanted_kw(self, firm_kw: np.ndarray, elastic_share: np.ndarray | None) -> np.ndarray:
+        """Return the part of a firm demand (..., n) that is wanted, given the share wanted of its elastic part."""
+        return firm_kw if self.elastic is None else self.elastic.served_kw(firm_kw, elastic_share)
+
+    def forgone_eur(self, firm_kw: np.ndarray, wanted_kw: np.ndarray, hours: float) -> np.ndarray:
+        """Return what the demand that is not wanted would have been worth (..., n)."""
+        if self.elastic is None:
+            return np.zeros_like(firm_kw)
+        return self.elastic.loss_eur(firm_kw, wanted_kw - firm_kw, hours)
 
     def arriving_kw(self, demand_kw: np.ndarray) -> np.ndarray:
         """Return the part of a demand (..., n) that may wait, as a positive power."""

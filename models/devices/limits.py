@@ -13,9 +13,9 @@ from cosim.models.time import Interval
 class PowerRange:
     """Net powers in kW (..., n) with lower_kw <= firm_kw <= upper_kw.
 
-    `firm_kw` serves everything that cannot wait and counts no generation that can be held back, and no
-    battery; `lower_kw` is the most import, `upper_kw` the most export that leaves nobody short. `lower_kw`
-    and `upper_kw` respect the rating of the connection as far as the firm point does.
+    `firm_kw` serves everything that cannot wait and counts no generation that can be held back, no battery
+    and no car that gives back; `lower_kw` is the most import, `upper_kw` the most export that leaves nobody
+    short. Both respect the rating of the connection as far as the firm point does.
     """
 
     firm_kw: np.ndarray
@@ -31,7 +31,7 @@ def limits(portfolio: Portfolio, state: DeviceState, exogenous: Exogenous, inter
     firm = loads + spans.generation.firm_kw
     lower = spans.demand.lower_kw + spans.battery.lower_kw + spans.generation.lower_kw
     lower = lower + flexible[0].lower_kw + flexible[1].lower_kw + flexible[2].lower_kw
-    upper = loads + spans.battery.upper_kw + spans.generation.upper_kw
+    upper = loads + spans.battery.upper_kw + spans.generation.upper_kw + (spans.ev.back_kw - spans.ev.firm_kw)
     return PowerRange(
         firm_kw=firm,
         lower_kw=np.minimum(np.maximum(lower, -portfolio.connection_kw), firm),

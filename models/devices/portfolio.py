@@ -1,6 +1,6 @@
 """All devices of all prosumers, as static columns; each device's equations stand in its own file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -76,17 +76,39 @@ class Portfolio:
     @property
     def absent_columns(self) -> frozenset[str]:
         """Names of columns of `Delivery` that say nothing, because nobody has the device."""
-        return frozenset() if self.ev.v2g is not None else frozenset({"v2g_kw"})
+        elastic = self.demand.elastic
+        devices = {
+            "v2g_kw": self.ev.v2g,
+            "forgone_kw": elastic,
+            "forgone_eur": elastic,
+            "ageing_eur": self.battery.ageing,
+        }
+        return frozenset(name for name, device in devices.items() if device is None)
 
     def initial_state(self, *, soc_share: float = 0.5, heat_share: float = 0.5) -> DeviceState:
         """Return a state: batteries and buffers at a share of their usable range, nothing owed, no cars."""
         usable = self.battery.soc_max_kwh - self.battery.soc_min_kwh
-        return DeviceState(
-            soc_kwh=self.battery.soc_min_kwh + soc_share * usable,
-            backlog_kwh=np.zeros(len(self)),
-            heat_kwh=heat_share * self.heat_pump.store_kwh,
-            ev_remaining_kwh=np.zeros((len(self), self.ev.slots)),
+        return self.new(
+            DeviceState(
+                soc_kwh=self.battery.soc_min_kwh + soc_share * usable,
+                backlog_kwh=np.zeros(len(self)),
+                heat_kwh=heat_share * self.heat_pump.store_kwh,
+                ev_remaining_kwh=np.zeros((len(self), self.ev.slots)),
+            )
         )
+
+    def new(self, state: DeviceState) -> DeviceState:
+        """Return a state whose batteries are new, charged from empty, where batteries age."""
+        ageing = self.battery.ageing
+        if ageing is None:
+            return state
+        segment = ageing.filled(state.soc_kwh, self.battery.capacity_kwh)
+        return replace(state, segment_kwh=segment, life_lost=np.zeros_like(state.soc_kwh))
+
+    def aged(self, state: DeviceState) -> "Portfolio":
+        """Return the devices as they are in a state: what who plans with them should see."""
+        battery = self.battery.aged(state.life_lost)
+        return self if battery is self.battery else replace(self, battery=battery)
 
     def spans(self, state: DeviceState, exogenous: Exogenous, hours: float) -> Spans:
         """Return what each device may do in an interval of so many hours."""
@@ -103,7 +125,7 @@ class Portfolio:
             ),
             ev=self.ev.span(cars),
             heat_pump=self.heat_pump.span(state.heat_kwh, exogenous.heat_pump_kw, hours),
-            battery=self.battery.span(state.soc_kwh, hours),
+            battery=self.battery.span(state.soc_kwh, hours, state.life_lost),
             generation=self.generation.span(exogenous.available_kw),
             cars=cars,
         )

@@ -5,21 +5,24 @@ import numpy as np
 from cosim.models.market.tariff import Tariff
 
 _QUARTER_S, _DAY_S = 900, 86_400
+_HOURS = np.array([0.25, 0.25, *np.ones(23)])
+_STARTS_S = np.concatenate([[0], np.cumsum(_HOURS * 3600)[:-1]]).astype(np.int64)
 
 
-def check_tariff(tariff: object) -> list[str]:
+def check_tariff(tariff: object, first_s: int = -_DAY_S, end_s: int = 9 * _DAY_S) -> list[str]:
     """Return how a tariff breaks the contract, a sentence each; an empty list means that it keeps it.
 
     Found are: errors, prices of the wrong type or shape or that are not finite, a price that depends on which others
-    are asked for or on what was asked before, writing into the times, and a feed-in price above the energy price.
-    Asked are the quarter-hours from a day before the run's start to nine days after.
+    are asked for or on what was asked before, writing into the times, a feed-in price above the energy price, and
+    guesses at other than times. Asked are the quarter-hours between two seconds from the run's start, by default
+    from a day before it to nine days after.
     """
     if not isinstance(tariff, Tariff):
         return [f"a {type(tariff).__name__} is not a Tariff"]
-    times_s = np.arange(-_DAY_S, 9 * _DAY_S, _QUARTER_S)
+    times_s = np.arange(first_s, end_s, _QUARTER_S)
     times_s.flags.writeable = False
     try:
-        return _energy_faults(tariff, times_s) or _price_faults(tariff)
+        return _energy_faults(tariff, times_s) or _price_faults(tariff) or _guess_faults(tariff)
     except Exception as error:  # noqa: BLE001  a plug-in may raise anything, and that is the finding
         if "read-only" in str(error):
             return ["energy_at writes into the times it is shown"]
@@ -43,12 +46,19 @@ def _energy_faults(tariff: Tariff, times_s: np.ndarray) -> list[str]:
 
 def _price_faults(tariff: Tariff) -> list[str]:
     """Look at what a prosumer is told of a day: two steps of quarter-hours, then hours."""
-    hours = np.array([0.25, 0.25, *np.ones(23)])
-    starts_s = np.concatenate([[0], np.cumsum(hours * 3600)[:-1]]).astype(np.int64)
-    told = tariff.prices(starts_s, hours)
+    told = tariff.prices(_STARTS_S, _HOURS)
     columns = (told.energy_eur_per_kwh, told.sell_eur_per_kwh)
-    if any(column.shape != hours.shape or not np.isfinite(column).all() for column in columns):
-        return [f"prices returned columns that are not finite numbers {hours.shape}"]
+    if any(column.shape != _HOURS.shape or not np.isfinite(column).all() for column in columns):
+        return [f"prices returned columns that are not finite numbers {_HOURS.shape}"]
     if np.any(told.sell_eur_per_kwh > told.energy_eur_per_kwh):
         return ["the feed-in price is above the energy price: trading in a circle would draw money from the supplier"]
     return []
+
+
+def _guess_faults(tariff: Tariff) -> list[str]:
+    """Look at what is guessed for that day when it begins."""
+    times = tariff.known_times(_STARTS_S, 0)
+    if not isinstance(times, np.ndarray) or times.shape != _STARTS_S.shape or times.dtype.kind != "i":
+        return [f"known_times returned {times!r:.40}; whole seconds {_STARTS_S.shape} are needed"]
+    guessed = tariff.prices(_STARTS_S, _HOURS, 0).energy_eur_per_kwh
+    return [] if np.isfinite(guessed).all() else ["prices guessed ahead of their publication are not finite"]

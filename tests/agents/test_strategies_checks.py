@@ -152,6 +152,16 @@ class Generous(Flat):
         return type(told)(told.energy_eur_per_kwh, told.energy_eur_per_kwh + 0.1, 0.0, 0.0)
 
 
+class Riddle(Flat):
+    def known_times(self, times_s, known_at_s):
+        return times_s / 2
+
+
+class Forgets(Flat):
+    def prices(self, horizon_start_s, hours):
+        return super().prices(horizon_start_s, hours)
+
+
 BROKEN_TARIFFS = {
     RaisesToo: "raises LookupError: no price",
     Scalar: "energy_at returned float",
@@ -160,6 +170,8 @@ BROKEN_TARIFFS = {
     OfTheCompany: "a price depends on which others are asked for",
     Shifts: "energy_at writes into the times it is shown",
     Generous: "the feed-in price is above the energy price",
+    Riddle: "known_times returned array([",
+    Forgets: "raises TypeError",
 }
 
 
@@ -189,7 +201,10 @@ def test_every_kind_is_checked_by_name(name, tmp_path):
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ("Mine = 3", "allowed is a subclass of BiddingStrategy, CohortStrategy, EnvelopePolicy, CurtailmentRule"),
+        (
+            "Mine = 3",
+            "allowed is a subclass of BiddingStrategy, CohortStrategy, NegotiationStrategy, CohortNegotiation",
+        ),
         (
             """
 from cosim.agents.dso.curtailment import ProRata

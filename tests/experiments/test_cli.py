@@ -161,6 +161,30 @@ def test_powerflow_prints_numbers(cosim):
     assert json.loads(result.stdout)["loss_kw"] == pytest.approx(202.68, abs=0.01)
 
 
+def test_powerflow_that_diverges_ends_with_exit_code_3(cosim):
+    """A sentence on standard error and no figures; with --json what is known, and that it did not converge."""
+    words = ("powerflow", "ieee69", "--load-scale", "100")
+    result = cosim(*words)
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "ieee69: no voltages carry these injections" in result.stderr
+    told = cosim(*words, "--json")
+    assert told.exit_code == 3
+    figures = json.loads(told.stdout)
+    assert figures["converged"] is False
+    assert figures["loss_kw"] is None
+    assert told.stderr == result.stderr
+
+
+def test_a_figure_that_there_is_not_is_a_dash(cosim):
+    """A network without ratings has no highest loading: `None` is for programs."""
+    result = cosim("powerflow", "ieee69")
+    assert result.exit_code == 0
+    assert "loading_max_percent  -" in result.stdout
+    assert json.loads(cosim("powerflow", "ieee69", "--json").stdout)["loading_max_percent"] is None
+
+
 def test_resume_and_report_of_no_run_end_with_exit_code_4(cosim):
     """A folder that holds no run is said to be none."""
     assert cosim("resume", "nowhere").exit_code == 4

@@ -267,6 +267,17 @@ def test_nobody_traded(run: Run, tmp_path: Path) -> None:
     assert "--no-market" in page.texts["command"]
 
 
+def test_no_ratings_no_loadings(run: Run, page: Page) -> None:
+    """A feeder without ratings has no highest loading, in the summary and on the page; one with ratings has one."""
+    sentence = "No branch of this network has a rating"
+    assert run.summary["loading_max_percent"] is None
+    assert page.cells["loading_max_percent", "n value"] == NOT_KNOWN
+    assert sentence in (run.folder / "report.html").read_text(encoding="utf-8")
+    rated = told(run, loading_max_percent=80.0)
+    assert page_of(rated).cells["loading_max_percent", "n value"] == "80.0"
+    assert sentence not in (run.folder / "report.html").read_text(encoding="utf-8")
+
+
 def test_lost_network(run: Run) -> None:
     """When the network file is gone the report is written without a map."""
     other = told(run)

@@ -39,12 +39,13 @@ class _Plans:
 
 @dataclass
 class Predictive(CohortStrategy):
-    """Plans over the view's horizon; elastic demand answers to the expected prices first. Remembers by hour of day where the price lay between feed-in and retail.
+    """Plans over the view's horizon; elastic demand answers to the expected prices first.
 
-    Hours never seen, or without a trade, count as the supplier's prices: who hopes for better without reason waits
-    too long. `learning_rate` is the weight of the newest price. `caution` says how far from the latest towards the
-    earliest charging a plan for cars must stay: who leaves it to the last moment relies on room in the grid that
-    everybody else will want at the same moment.
+    Remembers by hour of day where the price lay between feed-in and retail. Hours never seen, or without a trade, count
+    as the supplier's prices: who hopes for better without reason waits too long. `learning_rate` is the weight of the
+    newest price. `caution` says how far from the latest towards the earliest charging a plan for cars must stay: who
+    leaves it to the last moment relies on room in the grid that everybody else will want at the same moment. Cars that
+    give back have their reserve instead.
     """
 
     name = "predictive"

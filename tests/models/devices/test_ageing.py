@@ -107,7 +107,8 @@ def slow(portfolio, row, soc):
         soc, before = sum(segments), life
         most = max(top * (1 - 0.2 * life), low)
         rating = float(b.power_kw[row])
-        power = min(max(wish_kw, -min(rating, max(most - soc, 0.0) / gain)), min(rating, max(soc - low, 0.0) * loss))
+        lowest, highest = -min(rating, max(most - soc, 0.0) / gain), min(rating, max(soc - low, 0.0) * loss)
+        power = min(max(wish_kw, lowest), highest)
         moved = -power * gain if power < 0 else -power / loss
         for k in range(ageing.segments):
             step = min(max(moved, -segments[k]), size - segments[k])

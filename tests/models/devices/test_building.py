@@ -99,7 +99,7 @@ def test_a_house_that_loses_nothing_is_a_buffer():
 
 def test_columns_that_make_no_sense_are_refused():
     """A band upside down and a house that holds nothing are said so."""
-    with pytest.raises(ValueError, match="building.min_c < max_c does not hold"):
+    with pytest.raises(ValueError, match=r"building\.min_c < max_c does not hold"):
         Building(ONE, 22.0 * ONE, 20.0 * ONE)
-    with pytest.raises(ValueError, match="building.hold_h is 0.0 in row 0"):
+    with pytest.raises(ValueError, match=r"building\.hold_h is 0\.0 in row 0"):
         Building(0.0 * ONE, 19.0 * ONE, 20.0 * ONE)

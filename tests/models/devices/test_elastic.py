@@ -70,7 +70,7 @@ def test_what_is_not_wanted_is_booked_as_forgone(draw_portfolio, draw_columns, s
 
 def test_columns_that_make_no_sense_are_refused():
     """A share above one and a worth that does not fall are said so."""
-    with pytest.raises(ValueError, match="elastic.share is 2.0 in row 0"):
+    with pytest.raises(ValueError, match=r"elastic\.share is 2\.0 in row 0"):
         Elastic(2 * ONE, 0 * ONE, ONE)
     with pytest.raises(ValueError, match="does not hold"):
         Elastic(ONE, ONE, ONE)

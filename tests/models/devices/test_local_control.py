@@ -105,7 +105,7 @@ def test_reactive_power_comes_first():
 
 
 def test_without_feed_in_reactive_power_needs_leave():
-    """A connection point that imports gets none, unless inverters work at rest; nobody without an inverter ever does."""
+    """Who imports gets none unless inverters work at rest; without an inverter there never is any."""
     low, importing = np.full(2, 0.9), np.full(2, -5.0)
     some = np.array([10.0, 0.0])
     asleep, awake = (inverter(LocalControl(q_u=VDE_Q_U), at_rest=rest, rated_kw=some) for rest in (False, True))

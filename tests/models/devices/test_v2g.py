@@ -93,7 +93,7 @@ def test_a_fleet_agrees_with_one_car_after_the_other(draw, seed, duration_s):
 @settings(max_examples=100, deadline=None)
 @given(SEEDS)
 def test_no_energy_is_lost_and_bands_hold(draw, seed):
-    """Whatever band holds within what devices can do, it is kept, nobody goes short, and all energy is accounted for."""
+    """Any band within what devices can do is kept, nobody goes short, and all energy is accounted for."""
     rng, portfolio, state, wish, exogenous = draw(seed)
     interval = Interval(0, 0, 900)
     reach = limits(portfolio, state, exogenous, interval)
@@ -221,8 +221,8 @@ def test_an_evening_by_hand(draw):
 def test_columns_that_make_no_sense_are_refused():
     """More cars that give back than cars, half a car, or an efficiency above one are said so."""
     one = np.ones(1)
-    with pytest.raises(ValueError, match="v2g.efficiency is 1.5 in row 0"):
+    with pytest.raises(ValueError, match=r"v2g\.efficiency is 1\.5 in row 0"):
         VehicleToGrid(np.array([1]), one, 1.5 * one, one, one, one)
-    with pytest.raises(ValueError, match="v2g.cars holds float64"):
+    with pytest.raises(ValueError, match=r"v2g\.cars holds float64"):
         VehicleToGrid(one, one, one, one, one, one)
     assert SetPoints(one, one, one, one, one).faults(1) == []

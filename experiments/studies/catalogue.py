@@ -1,0 +1,31 @@
+"""The studies that `cosim study` knows, by name; each is loaded when it is asked for."""
+
+from dataclasses import dataclass
+from importlib import import_module
+
+from cosim.experiments.studies.study import Study
+from cosim.models.errors import BadInputError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the catalogue: the module that has the study as `STUDY`, and what it asks."""
+
+    module: str
+    title: str
+
+
+STUDIES = {
+    "negotiated-envelopes": Entry(
+        "cosim.experiments.studies.negotiated_envelopes",
+        "what negotiated operating envelopes are worth, how fast they are agreed on, and what they cost in talk",
+    ),
+}
+
+
+def study(name: str) -> Study:
+    """Return a study by its name; BadInputError says which there are."""
+    if name not in STUDIES:
+        raise BadInputError.one("command line", "NAME", repr(name[:80]), did_you_mean(name, STUDIES))
+    found: Study = import_module(STUDIES[name].module).STUDY
+    return found
