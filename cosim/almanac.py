@@ -21,7 +21,7 @@ from cosim.models.step import PassiveLoad
 from cosim.models.time import Horizon, Interval
 from cosim.models.uncertainty.scenarios import SHARES, Scenarios, reduced
 from cosim.randomness import Chance
-from cosim.setting import Outlook
+from cosim.setting import Outlook, PassiveDoubt
 
 HISTORY_DAYS = 7
 NOISE_DAYS = 28
@@ -229,14 +229,37 @@ class Almanac:
         )
         return view.clip(forecast)
 
+    def passive_doubt(self, now: int, horizon: Horizon, *, members: int = MEMBERS) -> PassiveDoubt:
+        """Return how far passive load may be from what `passive_ahead` expects, in each step of a horizon.
+
+        Customers of one bus are taken together, by an ensemble of their load.
+        """
+        self._check_known(now)
+        drawn = horizon.average(self._ensemble("passive", now, horizon, members))
+        at_bus = np.zeros((self.passive.buses, members, horizon.steps))
+        np.add.at(at_bus, self.passive.bus, np.moveaxis(drawn, 1, 0))
+        expected = self.passive_ahead(now, horizon)
+        apart = at_bus - at_bus.mean(axis=1, keepdims=True)
+        drawn_kw = np.where(expected.p_kw != 0.0, expected.p_kw, 1.0)
+        ratio = np.where(expected.p_kw != 0.0, expected.q_kvar, 0.0) / drawn_kw
+        return PassiveDoubt(apart.std(axis=1).T, np.abs(apart).max(axis=1).T, ratio.mean(axis=0))
+
     def _ensemble(self, quantity: str, now: int, horizon: Horizon, members: int) -> np.ndarray:
         """Return an ensemble (members, n, W) over the base intervals of a horizon."""
-        series = {"generation": self.generation, "demand": self.demand, "heat_pump": self.heat_pump}[quantity]
-        view = self._view(quantity, series, now, horizon.first.index, horizon.base_intervals, self.ids)
-        draws, shown = self._draws_of(quantity, members), locked(view)
+        series = {
+            "generation": self.generation,
+            "demand": self.demand,
+            "heat_pump": self.heat_pump,
+            "passive": self.passive.demand,
+        }[quantity]
+        ids = self.passive.ids if quantity == "passive" else self.ids
+        if not ids:
+            return np.zeros((members, 0, horizon.base_intervals))
+        view = self._view(quantity, series, now, horizon.first.index, horizon.base_intervals, ids)
+        draws, shown = self._draws_of(quantity, members, ids), locked(view)
         ensemble = self.guard.call(
             lambda: self.forecaster.ensemble(shown, members, draws),
-            faults=lambda result: _faults("ensemble", result, (members, len(self.ids), view.count)),
+            faults=lambda result: _faults("ensemble", result, (members, len(ids), view.count)),
             fallback=lambda: Persistence().ensemble(view, members, draws),
             agent=f"forecaster of {quantity}",
             interval=now,
@@ -260,12 +283,12 @@ class Almanac:
             normals=noise.normals,
         )
 
-    def _draws_of(self, quantity: str, members: int) -> Draws:
-        """Return the chance of an ensemble: every prosumer's members are streams of their own."""
+    def _draws_of(self, quantity: str, members: int, ids: tuple[str, ...]) -> Draws:
+        """Return the chance of an ensemble: every customer's members are streams of their own."""
         if (quantity, members) not in self._draws:
-            names = [f"{name} member {member}" for member in range(members) for name in self.ids]
+            names = [f"{name} member {member}" for member in range(members) for name in ids]
             normals = self.chance.innovations(names, f"ensemble-{quantity}", self.intervals_per_day)
-            shape = (members, len(self.ids))
+            shape = (members, len(ids))
             self._draws[quantity, members] = lambda first, count: normals(first, count).reshape(*shape, count)
         return self._draws[quantity, members]
 

@@ -16,7 +16,7 @@ it.
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -65,6 +65,8 @@ class RoomGates:
         interval: terms of an interval's negotiation.
         steps: how many steps it covers.
         day: terms of the day gate's, None where there is no day gate.
+        margin: what room is kept for: no error of the passive load, the largest likely one, or all but a risk.
+        risk: that risk.
         gate: when the day gate closes.
     """
 
@@ -72,6 +74,8 @@ class RoomGates:
     gate: DayGate
     steps: int = 4
     day: Terms | None = None
+    margin: Literal["none", "box", "moment"] = "none"
+    risk: float = 0.05
 
 
 @dataclass

@@ -64,7 +64,7 @@ def _days_agreed(setting: Setting, rooms: RoomGates, terms: Terms, state: RunSta
         if day:
             horizon = rooms.gate.horizon(day)
             outlook = yield Ask("forecaster", "day_outlook", (now, horizon))
-            yield from day_agreed(terms, setting, state, now, _view(setting, state, horizon, outlook))
+            yield from day_agreed(rooms, terms, setting, state, now, _view(setting, state, horizon, outlook))
 
 
 def decided(setting: Setting, state: RunState, now: int, interval: Interval) -> Talk:

@@ -22,17 +22,19 @@ from cosim.negotiation import RoomGates, Terms, negotiated
 from cosim.setting import Setting
 from cosim.state import CommittedDay, RunState
 from cosim.talk import Ask, Gate, Send
-from cosim.views import NegotiationView, ProsumersView, RoomGrant, RoomView
+from cosim.views import NegotiationView, PassiveMargin, ProsumersView, RoomGrant, RoomView
 
 Said = Generator[Ask | Send | Gate, Any, Any]
 Granted = tuple[EnvelopeGrant, RoomAccount | None, dict[str, float]]
 """A grant, the account of what was paid for it, and figures for the record."""
 
 
-def day_agreed(terms: Terms, setting: Setting, state: RunState, now: int, view: ProsumersView) -> Said:
+def day_agreed(
+    gates: RoomGates, terms: Terms, setting: Setting, state: RunState, now: int, view: ProsumersView
+) -> Said:
     """Negotiate the day that a view looks at, commit it, and top up who would have done better with the fair room."""
     horizon = view.horizon
-    opened = yield from _opened(terms, setting, now, view, horizon.steps, None)
+    opened = yield from _opened(gates, terms, setting, now, view, horizon.steps, None)
     grant = yield from _talked(terms, view, opened)
     room, fair, price = (part.stacked() for part in (grant.room, grant.fair, grant.price))
     paid_eur = _trade(room, fair, price).rate_eur_per_h() @ horizon.hours
@@ -56,7 +58,8 @@ def interval_agreed(
     """Negotiate an interval and the steps after it."""
     index = view.interval.index
     steps = min(gates.steps, setting.horizon_fine, setting.intervals - index)
-    opened = yield from _opened(gates.interval, setting, now, view, steps, state.committed(index, steps))
+    committed = state.committed(index, steps)
+    opened = yield from _opened(gates, gates.interval, setting, now, view, steps, committed)
     grant = yield from _talked(gates.interval, view, opened)
     room, fair, price = (part.stacked()[..., 0] for part in (grant.room, grant.fair, grant.price))
     letter = EnvelopeGrant(index, round=0, envelopes=grant.room.bands(0))
@@ -77,6 +80,7 @@ class _Opened:
 
 
 def _opened(
+    gates: RoomGates,
     terms: Terms,
     setting: Setting,
     now: int,
@@ -88,11 +92,17 @@ def _opened(
     horizon = Horizon(view.horizon.first, view.horizon.counts[:steps])
     generation = yield Ask("forecaster", "scenarios", (now, view.horizon))
     passive = yield Ask("forecaster", "passive_ahead", (now, horizon))
+    margin = None
+    if gates.margin != "none":
+        doubt = yield Ask("forecaster", "passive_doubt", (now, horizon))
+        box = gates.margin == "box"
+        size_kw = doubt.most_kw if box else doubt.spread_kw
+        margin = PassiveMargin(size_kw, doubt.kvar_per_kw, None if box else gates.risk)
     late_buy, late_sell = _late_prices(view.prices)
     starts = horizon.first.start_s + horizon.offsets * horizon.first.duration_s
     return _Opened(
         NegotiationView(view, generation, steps, late_buy, late_sell, terms.pool),
-        RoomView(horizon, passive.p_kw, passive.q_kvar, _loss_prices(setting, starts, now), committed),
+        RoomView(horizon, passive.p_kw, passive.q_kvar, _loss_prices(setting, starts, now), committed, margin),
     )
 
 

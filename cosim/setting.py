@@ -31,6 +31,15 @@ class Outlook:
     available_kw: np.ndarray
 
 
+@dataclass(frozen=True, slots=True)
+class PassiveDoubt:
+    """How far passive load may be off: standard deviation, and most (H, buses) in kW; its kvar per kW (buses,)."""
+
+    spread_kw: np.ndarray
+    most_kw: np.ndarray
+    kvar_per_kw: np.ndarray
+
+
 class Nature(Protocol):
     """What comes from outside: what happened, and what is expected to."""
 
@@ -48,6 +57,10 @@ class Nature(Protocol):
 
     def passive_ahead(self, now: int, horizon: Horizon) -> PassiveLoad:
         """Return what is expected of customers without a market in each step of a horizon (H, buses)."""
+        ...
+
+    def passive_doubt(self, now: int, horizon: Horizon) -> PassiveDoubt:
+        """Return how far passive load may be from that."""
         ...
 
     def scenarios(self, now: int, horizon: Horizon, quantity: str = "generation") -> Scenarios:

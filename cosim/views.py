@@ -225,6 +225,19 @@ class GrantView:
 
 
 @dataclass(frozen=True, slots=True)
+class PassiveMargin:
+    """Errors of passive load that room must bear: `size_kw` (S, buses), with `kvar_per_kw` (buses,) reactive power.
+
+    Without a `risk` they are the largest there may be; with one they are standard deviations, and the margin is used
+    up with no more than that probability.
+    """
+
+    size_kw: np.ndarray
+    kvar_per_kw: np.ndarray
+    risk: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RoomView:
     """What the operator sees when a negotiation opens: S steps, its own forecasts, what it has committed before.
 
@@ -234,6 +247,7 @@ class RoomView:
         passive_kvar: its reactive power (S, buses).
         loss_eur_per_kwh: what the operator pays for losses (S,).
         committed: room that the day gate committed, and its price (n, S); None where there is none.
+        margin: room to keep for the error of the passive load; None where the forecast is taken as it is.
     """
 
     horizon: Horizon
@@ -241,6 +255,7 @@ class RoomView:
     passive_kvar: np.ndarray
     loss_eur_per_kwh: np.ndarray
     committed: tuple[Room, RoomPrice] | None
+    margin: PassiveMargin | None = None
 
 
 @dataclass(frozen=True, slots=True)

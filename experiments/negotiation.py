@@ -56,6 +56,8 @@ def room_gates(scenario: Scenario, tariff: Tariff, homes: Portfolio) -> RoomGate
         gate=gate,
         steps=section.steps,
         day=terms(section.day_rounds) if section.day_gate else None,
+        margin=section.passive_margin,
+        risk=section.passive_risk,
     )
 
 

@@ -190,10 +190,7 @@ class TariffBand(Section):
 class TariffSection(Section):
     """What the supplier and the network charge."""
 
-    kind: Name = Field(
-        "time_of_use",
-        description="tariff: time_of_use (price bands by the clock), dynamic (day-ahead plus markup), ...",
-    )
+    kind: Name = Field("time_of_use", description="price bands by the clock, day-ahead plus markup, or other prices")
     bands: tuple[TariffBand, ...] = Field((), description="bands of a time-of-use tariff, in order")
     markup_eur_per_kwh: Price = Field(0.12, description="what a dynamic tariff adds to the day-ahead price, in EUR/kWh")
     feed_in_eur_per_kwh: Price = Field(0.07, description="what the supplier pays, in EUR/kWh")
@@ -292,6 +289,12 @@ class NegotiationSection(Section):
     )
     unmoved: Annotated[Real, Field(ge=0, le=1)] = Field(
         0.02, description="gap between offer and bids, as such a share, at which an interval is not negotiated again"
+    )
+    passive_margin: Literal["none", "box", "moment"] = Field(
+        "none", description="room kept for forecast errors of passive load: none, the largest likely, or all but a risk"
+    )
+    passive_risk: Annotated[Real, Field(gt=0, lt=1)] = Field(
+        0.05, description="probability with which such a margin may be used up, whatever the distribution"
     )
     letters_lost_share: Annotated[Real, Field(ge=0, le=0.9)] = Field(
         0.0, description="share of a negotiation's letters that do not arrive in their round"

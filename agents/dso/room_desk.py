@@ -11,7 +11,15 @@ import numpy as np
 
 from cosim.agents.dso.envelopes.fair import FairEnvelopes
 from cosim.agents.dso.office import GridOffice
-from cosim.agents.dso.room_rows import HorizonErrors, RoomRows, measured_errors, room_rows, unsettled
+from cosim.agents.dso.room_rows import (
+    HorizonErrors,
+    PassiveError,
+    RoomRows,
+    margins,
+    measured_errors,
+    room_rows,
+    unsettled,
+)
 from cosim.agents.dso.search import largest_share
 from cosim.messages import PoolProgress, RoomBid, RoomNeed, RoomOffer, RoomProgress, RoomRequest
 from cosim.models.envelope import Envelopes, Room, RoomPrice
@@ -20,7 +28,7 @@ from cosim.models.optimisation.consensus_rounds import Moderation
 from cosim.models.optimisation.room import Box, RoomAnswer, RoomProblem, solve_room
 from cosim.models.step import PassiveLoad
 from cosim.negotiation import Terms
-from cosim.views import GrantView, RoomGrant, RoomView
+from cosim.views import GrantView, PassiveMargin, RoomGrant, RoomView
 
 REFRESHES = 8
 PATIENCE = 10
@@ -43,9 +51,10 @@ class Scene:
     def of(cls, office: GridOffice, view: RoomView, need: RoomNeed) -> "Scene":
         """Set out the rows and the fair room of the steps of a view; columns of prosumers are (n, S), others (S, .)."""
         reactive, passive = need.reactive_kvar.T, PassiveLoad(view.passive_kw, view.passive_kvar)
+        rows = room_rows(office.security, reactive, passive)
         return cls(
             office=office,
-            rows=room_rows(office.security, reactive, passive),
+            rows=rows if view.margin is None else rows.narrowed(_margin(office, view.margin)),
             reactive_kvar=reactive,
             passive=passive,
             firm_kw=need.firm_kw,
@@ -235,6 +244,14 @@ def fair_box(office: GridOffice, view: RoomView, need: RoomNeed) -> Box:
         told = GrantView(interval, request, view.passive_kw[step], view.passive_kvar[step])
         bands.append(policy.grant(told, office, memory).envelopes)
     return Box(np.stack([band.lower_kw for band in bands], axis=1), np.stack([band.upper_kw for band in bands], axis=1))
+
+
+def _margin(office: GridOffice, margin: PassiveMargin) -> np.ndarray:
+    """Return what each row (S, m) keeps for errors of the passive load, those of different buses independent."""
+    used = np.flatnonzero(margin.size_kw.any(axis=0))
+    active = np.eye(margin.size_kw.shape[1])[used]
+    error = PassiveError(active, active * margin.kvar_per_kw, margin.size_kw[:, used])
+    return margins(office.security, error, margin.risk)
 
 
 def _across(bands: Box) -> Envelopes:

@@ -1,6 +1,7 @@
 """Runs in which room is negotiated: the day gate and the interval's gate, settled, repeated, resumed."""
 
 import numpy as np
+import pytest
 
 import cosim
 from cosim.models.market.ledger import LedgerKind
@@ -99,3 +100,13 @@ def test_a_negotiated_day_has_a_summary_and_a_report(tmp_path):
     assert {"room_day_ahead_eur", "room_intraday_eur", "room_topped_up_eur"} <= set(run.summary)
     assert run.summary["money_residual_eur"] == 0.0
     assert "room day ahead" in run.report().read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("margin", ["box", "moment"])
+def test_a_margin_for_passive_load_leaves_less_room(short_runs, margin):
+    """Room kept for errors of the passive load is room that nobody is given."""
+    given = {}
+    for kind in ("none", margin):
+        tables = short_runs.play(short_runs.world(2, negotiation__passive_margin=kind, **NO_DAY_GATE))
+        given[kind] = sum(float(np.sum(one["prosumers"]["upper_kw"])) for one in tables)
+    assert given[margin] < given["none"]
