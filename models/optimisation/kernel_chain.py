@@ -23,12 +23,14 @@ from cosim.models.optimisation.kernel_program import (
     BEND,
     BETA,
     BOUGHT,
+    CARS,
     COLUMN,
     CONSTANT,
     CONTRACT,
     CONTROLS,
     DISCHARGE,
     DRIFT,
+    EV,
     FIRM,
     GAIN,
     GAP,
@@ -52,6 +54,8 @@ from cosim.models.optimisation.kernel_program import (
     STEP,
     STIFF_NET,
     STORED,
+    V2G,
+    V2G_LOSS,
     VARIABLES,
     ZERO,
     Work,
@@ -81,7 +85,7 @@ def advance(w: Work, hours: np.ndarray, present: np.ndarray) -> None:
         worst = _residual(w, t * STEP + CONTRACT, contract, worst)
         for j in range(STATES):
             if present[STORED + j]:
-                drift = hours[t] * _flow(w, t, j, X) - load(w.cells, cell_of(t, STORED + j) + X)
+                drift = hours[t] * _flow(w, t, j, present) - load(w.cells, cell_of(t, STORED + j) + X)
                 if t > 0:
                     drift = drift + load(w.cells, cell_of(t - 1, STORED + j) + X)
                 worst = _residual(w, t * STEP + DRIFT + j, drift, worst)
@@ -96,12 +100,15 @@ def _residual(w: Work, row: int, value: Lanes, worst: Lanes) -> Lanes:
 
 
 @inlined
-def _flow(w: Work, t: int, j: int, field: int) -> Lanes:
-    """Return what flows into state j, read from one field of the cells of the powers that fill it."""
+def _flow(w: Work, t: int, j: int, present: np.ndarray) -> Lanes:
+    """Return what flows into state j."""
     if j == 0:
-        charged, discharged = load(w.cells, cell_of(t, 0) + field), load(w.cells, cell_of(t, DISCHARGE) + field)
+        charged, discharged = load(w.cells, cell_of(t, 0) + X), load(w.cells, cell_of(t, DISCHARGE) + X)
         return load(w.single, GAIN) * charged + load(w.single, LOSS) * discharged
-    return load(w.cells, cell_of(t, DISCHARGE + j) + field)
+    flow = load(w.cells, cell_of(t, DISCHARGE + j) + X)
+    if j == CARS and present[V2G]:
+        flow = flow + load(w.single, V2G_LOSS) * load(w.cells, cell_of(t, V2G) + X)
+    return flow
 
 
 @inlined
@@ -167,6 +174,11 @@ def _predict(w: Work, t: int, h: float, present: np.ndarray) -> None:
                 charge, discharge = load(w.cells, cell_of(t, 0) + BEND), load(w.cells, cell_of(t, DISCHARGE) + BEND)
                 reach = h * (loss * discharge - gain * charge)
                 own = (h * h) * (gain * gain * charge + loss * loss * discharge)
+            elif i == CARS and present[V2G]:
+                loss = load(w.single, V2G_LOSS)
+                charge, discharge = load(w.cells, cell_of(t, EV) + BEND), load(w.cells, cell_of(t, V2G) + BEND)
+                reach = h * (loss * discharge - charge)
+                own = (h * h) * (charge + loss * loss * discharge)
             else:
                 soft = load(w.cells, cell_of(t, DISCHARGE + i) + BEND)
                 reach = -h * soft

@@ -1,6 +1,6 @@
 """A prosumer's program in lanes: what stands in which row, and how a program gets there.
 
-Per step there are fifteen variables, each with a lower and an upper bound: eight powers, net power, what is
+Per step there are sixteen variables, each with a lower and an upper bound: nine powers, net power, what is
 sold and bought, and four stored energies. Everything is in units of the prosumer's own largest power, kept in
 three arrays of lanes: cells of variables, facts of steps, and single numbers.
 """
@@ -11,9 +11,11 @@ import numpy as np
 
 from cosim.models.optimisation.kernel_lanes import Lanes, inlined, larger, load, smaller, store, where_positive
 
-# Variables of a step. The first eight are powers, positive magnitudes; three of them fill a state each.
-CHARGE, DISCHARGE, EV, SHIFTABLE, HEAT_PUMP, CURTAIL, SHED, SPILL, NET, SOLD, BOUGHT, STORED = range(12)
-CONTROLS, DRIVERS, STATES = 8, 5, 4
+# Variables of a step. The first nine are powers, positive magnitudes; two of them fill a state each, and two more
+# states have one power that fills and one that empties them: the battery, and the cars where they give back.
+CHARGE, DISCHARGE, EV, SHIFTABLE, HEAT_PUMP, V2G, CURTAIL, SHED, SPILL, NET, SOLD, BOUGHT, STORED = range(13)
+CONTROLS, DRIVERS, STATES = 9, 6, 4
+CARS = EV - DISCHARGE
 VARIABLES = STORED + STATES
 
 # Rows of a variable's cell: the point, its bounds and their multipliers; cost; inverse slacks, inverse
@@ -28,8 +30,8 @@ SPREAD, COLUMN = 25, 41
 STEP = 57
 
 # Rows of single numbers.
-ZERO, RUNNING, TARGET, ALPHA, GAP, RESIDUAL, DUAL, COUNT, RATIO, PRODUCT, GAIN, LOSS = range(12)
-FORCE = 12
+ZERO, RUNNING, TARGET, ALPHA, GAP, RESIDUAL, DUAL, COUNT, RATIO, PRODUCT, GAIN, LOSS, V2G_LOSS = range(13)
+FORCE = 13
 SINGLE = FORCE + STATES
 
 # Columns (n, H) of a cohort's table after the most each power may be, in kW, kWh, and money per kWh.
@@ -38,9 +40,9 @@ T_MOST = T_LEAST + STATES - 1
 T_TARGET, T_WEIGHT = T_MOST + STATES - 1, T_MOST + STATES
 TABLE = T_WEIGHT + 1
 
-# Traits (n,): unit of power in kW, the store's bounds about its start in kWh, efficiencies, costs in money per kWh;
-# then each power's smoothing in units.
-R_UNIT, R_LEAST, R_MOST, R_GAIN, R_LOSS, R_WEAR, R_LAST, R_LOST, R_SMOOTH = range(9)
+# Traits (n,): unit of power in kW, the store's bounds about its start in kWh, efficiencies, costs in money per kWh,
+# the cars' efficiency and wear where they give back; then each power's smoothing in units.
+R_UNIT, R_LEAST, R_MOST, R_GAIN, R_LOSS, R_WEAR, R_LAST, R_LOST, R_V2G, R_V2G_WEAR, R_SMOOTH = range(11)
 TRAITS = R_SMOOTH + CONTROLS
 
 _ENDLESS = 1e200
@@ -83,7 +85,7 @@ def pair_of(i: int, j: int) -> int:
 @inlined
 def sign(control: int) -> float:
     """Return +1 for powers that raise net power, -1 for those that lower it."""
-    return 1.0 if control in (DISCHARGE, SHED) else -1.0
+    return 1.0 if control in (DISCHARGE, V2G, SHED) else -1.0
 
 
 @inlined
@@ -95,6 +97,7 @@ def gather(
     w.single[RUNNING, k] = 1.0
     w.single[DUAL, k] = 1.0
     w.single[GAIN, k], w.single[LOSS, k] = traits[i, R_GAIN], -1.0 / traits[i, R_LOSS]
+    w.single[V2G_LOSS, k] = -1.0 / traits[i, R_V2G]
     possible = bool(traits[i, R_LEAST] <= traits[i, R_MOST])
     per_unit = 1.0 / traits[i, R_UNIT]
     for t in range(len(hours)):
@@ -126,6 +129,8 @@ def _gather_powers(
             most, linear = table[v, i, t] / traits[i, R_UNIT], 0.0
             if v <= DISCHARGE:
                 linear = traits[i, R_WEAR] * hours[t]
+            elif v == V2G:
+                linear = traits[i, R_V2G_WEAR] * hours[t]
             elif v >= SHED:
                 linear = traits[i, R_LOST] * hours[t]
                 # Just what must be lost is all that may be: without room to move there is no interior.

@@ -26,8 +26,8 @@ from cosim.models.optimisation.kernel_program import (
     CONTROLS,
     COUNT,
     DISCHARGE,
-    DRIVERS,
     DUAL,
+    EV,
     GAP,
     NET,
     PRODUCT,
@@ -41,6 +41,7 @@ from cosim.models.optimisation.kernel_program import (
     TABLE,
     TARGET,
     TRAITS,
+    V2G,
     VARIABLES,
     Work,
     gather,
@@ -169,7 +170,8 @@ def _present(table: np.ndarray) -> np.ndarray:
     present[:, :CONTROLS] = (table[:CONTROLS] > 0.0).any(axis=2).T
     present[:, CHARGE] |= present[:, DISCHARGE]
     present[:, DISCHARGE] = present[:, CHARGE]
-    present[:, STORED:] = present[:, DISCHARGE:DRIVERS]
+    present[:, EV] |= present[:, V2G]
+    present[:, STORED:] = present[:, DISCHARGE:V2G]
     return present
 
 

@@ -14,6 +14,7 @@ from cosim.models.optimisation.kernel_program import (
     BEND,
     BETA,
     BOUGHT,
+    CARS,
     COLUMN,
     CONTRACT,
     CONTROLS,
@@ -46,6 +47,8 @@ from cosim.models.optimisation.kernel_program import (
     STIFF_NET,
     STORED,
     TARGET,
+    V2G,
+    V2G_LOSS,
     ZERO,
     Work,
     X,
@@ -77,7 +80,7 @@ def forward(w: Work, hours: np.ndarray, present: np.ndarray, second: bool) -> No
         for j in range(STATES):
             if present[STORED + j]:
                 mean = load(w.steps, here + DRIFT + j) + load(w.steps, here + REACH + j) * price
-                mean = mean - hours[t] * _pushed(w, t, j)
+                mean = mean - hours[t] * _pushed(w, t, j, present)
                 if t > 0:
                     mean = mean + load(w.steps, here - STEP + MEAN + j)
                 store(w.steps, here + MEAN + j, mean)
@@ -87,15 +90,18 @@ def forward(w: Work, hours: np.ndarray, present: np.ndarray, second: bool) -> No
 
 
 @inlined
-def _pushed(w: Work, t: int, j: int) -> Lanes:
+def _pushed(w: Work, t: int, j: int, present: np.ndarray) -> Lanes:
     """Return what the gradients of its powers alone push out of state j."""
     if j == 0:
         charge, discharge = cell_of(t, 0), cell_of(t, DISCHARGE)
         charged = load(w.cells, charge + SLOPE) * load(w.cells, charge + BEND)
         discharged = load(w.cells, discharge + SLOPE) * load(w.cells, discharge + BEND)
         return load(w.single, GAIN) * charged + load(w.single, LOSS) * discharged
-    cell = cell_of(t, DISCHARGE + j)
-    return load(w.cells, cell + SLOPE) * load(w.cells, cell + BEND)
+    cell, back = cell_of(t, DISCHARGE + j), cell_of(t, V2G)
+    pushed = load(w.cells, cell + SLOPE) * load(w.cells, cell + BEND)
+    if j == CARS and present[V2G]:
+        pushed = pushed + load(w.single, V2G_LOSS) * (load(w.cells, back + SLOPE) * load(w.cells, back + BEND))
+    return pushed
 
 
 @inlined
@@ -158,6 +164,8 @@ def backward(w: Work, hours: np.ndarray, present: np.ndarray, second: bool) -> N
                     push = push + hours[t] * load(w.single, GAIN) * load(w.single, FORCE)
                 elif v == DISCHARGE:
                     push = push + hours[t] * load(w.single, LOSS) * load(w.single, FORCE)
+                elif v == V2G:
+                    push = push + hours[t] * load(w.single, V2G_LOSS) * load(w.single, FORCE + CARS)
                 else:
                     push = push + hours[t] * load(w.single, FORCE + v - DISCHARGE)
                 dx = push * load(w.cells, cell_of(t, v) + BEND)

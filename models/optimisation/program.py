@@ -1,9 +1,9 @@
 """The convex program behind every scheduler: always feasible, one per prosumer, and its way back to a plan.
 
 Charging and discharging in the same step loses energy on purpose, which pays only where energy has negative
-worth. The convex program allows it; where a plan does both, one of the two is forbidden and the program
-solved again: a real plan, near the best one but not proved to be it. Shedding and spilling are bounded by
-what could ever be needed, so prices alone cannot cause them.
+worth. The convex program allows it; where a plan does both, one of the two is forbidden (for cars always giving
+back) and the program solved again: a real plan, near the best one but not proved to be it. Shedding and spilling
+are bounded by what could ever be needed, so prices alone cannot cause them.
 """
 
 from collections.abc import Callable
@@ -36,6 +36,7 @@ class Program:
         curtail_kw: most generation that may be curtailed.
         shed_kw: most demand that could ever have to be dropped.
         spill_kw: most power that could ever have to be dumped.
+        v2g_kw: most power that cars give back.
     """
 
     problem: ScheduleProblem
@@ -45,6 +46,7 @@ class Program:
     curtail_kw: np.ndarray
     shed_kw: np.ndarray
     spill_kw: np.ndarray
+    v2g_kw: np.ndarray
 
     def take(self, rows: np.ndarray) -> "Program":
         """Return the program of some prosumers only."""
@@ -60,6 +62,7 @@ class Moves:
     ev_kw: np.ndarray
     shiftable_kw: np.ndarray
     heat_pump_kw: np.ndarray
+    v2g_kw: np.ndarray
     curtail_kw: np.ndarray
     shed_kw: np.ndarray
     spill_kw: np.ndarray
@@ -86,6 +89,7 @@ def prepare(problem: ScheduleProblem) -> Program:
         curtail_kw=np.where(problem.curtailable[:, None], problem.available_kw, 0.0),
         shed_kw=np.maximum(0.0, problem.lower_kw - problem.fixed_kw + flexible),
         spill_kw=np.maximum(0.0, problem.fixed_kw + problem.available_kw - problem.upper_kw),
+        v2g_kw=np.zeros_like(fair) if problem.v2g is None else problem.v2g.power_kw,
     )
 
 
@@ -123,11 +127,12 @@ def solve_directed(program: Program, relaxed: Callable[[Program], Moves]) -> Mov
     """Solve the convex program, then again with fixed directions where a battery charges and discharges."""
     moves = relaxed(program)
     for last in [False] * (_ROUNDS - 1) + [True]:
-        both = _both_ways(program, moves)
-        rows = np.flatnonzero(both.any(axis=1) & ~moves.failed)
+        both, cars = _both_ways(program, moves), _cars_both_ways(program, moves)
+        rows = np.flatnonzero((both | cars).any(axis=1) & ~moves.failed)
         if not rows.size:
             break
         program = _direct(program, moves, rows, both | last)
+        program = replace(program, v2g_kw=np.where(cars, 0.0, program.v2g_kw))
         moves = _merge(moves, relaxed(program.take(rows)), rows)
     return moves
 
@@ -136,6 +141,13 @@ def _both_ways(program: Program, moves: Moves) -> np.ndarray:
     """Return the steps (n, H) in which a battery noticeably does both."""
     tolerance = _BOTH_WAYS_SHARE * program.problem.battery.power_kw[:, None]
     both: np.ndarray = np.minimum(moves.charge_kw, moves.discharge_kw) > tolerance
+    return both
+
+
+def _cars_both_ways(program: Program, moves: Moves) -> np.ndarray:
+    """Return the steps (n, H) in which a fleet noticeably charges and gives back."""
+    tolerance = _BOTH_WAYS_SHARE * program.problem.ev.power_kw.max(axis=1, keepdims=True)
+    both: np.ndarray = np.minimum(moves.ev_kw, moves.v2g_kw) > tolerance
     return both
 
 
@@ -176,6 +188,7 @@ def fallback(program: Program) -> Moves:
         charge_kw=zeros.copy(),
         discharge_kw=zeros.copy(),
         **taken,
+        v2g_kw=zeros.copy(),
         curtail_kw=curtail,
         shed_kw=np.clip(problem.lower_kw - net, 0.0, program.shed_kw),
         spill_kw=np.clip(net - curtail - problem.upper_kw, 0.0, program.spill_kw),
@@ -191,13 +204,14 @@ def finish(program: Program, moves: Moves) -> Schedule:
     problem = program.problem
     battery = moves.discharge_kw - moves.charge_kw
     generation = problem.available_kw - moves.curtail_kw
-    net = problem.fixed_kw + generation + battery - moves.ev_kw - moves.shiftable_kw - moves.heat_pump_kw
+    cars = moves.v2g_kw - moves.ev_kw
+    net = problem.fixed_kw + generation + battery + cars - moves.shiftable_kw - moves.heat_pump_kw
     net = net + moves.shed_kw - moves.spill_kw
     soc = stored_kwh(problem, battery)
     return Schedule(
         battery_kw=battery,
         shiftable_kw=-moves.shiftable_kw,
-        ev_kw=-moves.ev_kw,
+        ev_kw=cars,
         heat_pump_kw=-moves.heat_pump_kw,
         generation_kw=generation,
         shed_kw=moves.shed_kw,
@@ -207,7 +221,7 @@ def finish(program: Program, moves: Moves) -> Schedule:
         unmet_kwh=program.unmet_kwh,
         value_eur_per_kwh=moves.value_eur_per_kwh,
         envelope_value_eur_per_kwh=moves.envelope_value_eur_per_kwh,
-        objective_eur=cost_eur(problem, net, battery, moves.shed_kw + moves.spill_kw, soc[:, -1]),
+        objective_eur=cost_eur(problem, net, battery, moves.shed_kw + moves.spill_kw, soc[:, -1], moves.v2g_kw),
         solved=~moves.failed,
         reason=tuple(moves.reason.tolist()),
     )
@@ -228,11 +242,14 @@ def cost_eur(
     battery_kw: np.ndarray,
     lost_kw: np.ndarray,
     last_kwh: np.ndarray,
+    v2g_kw: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the money (n,) a plan costs: contract, wear, shedding and spilling, less what is left stored."""
     contract = net_kw - problem.position_kw
     money = np.maximum(-contract, 0.0) * problem.buy_eur_per_kwh - np.maximum(contract, 0.0) * problem.sell_eur_per_kwh
     wear = np.abs(battery_kw) * problem.battery.wear_eur_per_kwh[:, None]
+    if problem.v2g is not None and v2g_kw is not None:
+        wear = wear + v2g_kw * problem.v2g.wear_eur_per_kwh[:, None]
     # Not a matrix product: its bits would depend on how many prosumers are solved together.
     cost: np.ndarray = ((money + wear + SHED_EUR_PER_KWH * lost_kw) * problem.hours).sum(axis=1)
     cost -= problem.battery.terminal_value_eur_per_kwh * last_kwh

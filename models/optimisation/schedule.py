@@ -2,7 +2,7 @@
 
 Every prosumer minimises, on its own, the money it pays over the horizon:
 
-    sum_t hours_t [ buy_t max(-c_t, 0) - sell_t max(c_t, 0) + wear (charge_t + discharge_t) ]
+    sum_t hours_t [ buy_t max(-c_t, 0) - sell_t max(c_t, 0) + wear (charge_t + discharge_t) + v2g wear back_t ]
         + 2 EUR/kWh of what is shed or spilled - terminal value of the energy left in the battery
 
 where ``c = net - position`` is what remains to be settled with the supplier after trades already made. A
@@ -51,6 +51,21 @@ class PlannedBattery:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedV2g:
+    """What cars may give back, as a plan sees it.
+
+    Attributes:
+        power_kw: most power given back during each step, at the chargers, shape (n, H).
+        efficiency: given back per energy taken from the cars, in (0, 1], shape (n,).
+        wear_eur_per_kwh: cost of each kWh given back, shape (n,).
+    """
+
+    power_kw: np.ndarray
+    efficiency: np.ndarray
+    wear_eur_per_kwh: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleProblem:
     """What is known when n prosumers plan H steps; columns (n, H) unless said, power positive into the grid.
 
@@ -66,11 +81,13 @@ class ScheduleProblem:
         lower_kw: lower limit of net power, -inf where there is none.
         upper_kw: upper limit of net power, inf where there is none.
         battery: battery columns, each (n,).
-        ev: corridor of the cars' charging.
+        ev: corridor of the cars' charging; with `v2g` of what charging put into them less what giving back
+            took out, so its lower edge may be negative.
         shiftable: corridor of shiftable demand.
         heat_pump: corridor of the heat pump.
         target_kw: net power a negotiation asks for, or None.
         target_weight: weight w >= 0 of the cost ``w/2 (net - target)^2`` EUR, in EUR/kW^2, or None.
+        v2g: what cars may give back, or None where nobody's cars can.
     """
 
     hours: np.ndarray
@@ -88,6 +105,7 @@ class ScheduleProblem:
     heat_pump: Corridor
     target_kw: np.ndarray | None = None
     target_weight: np.ndarray | None = None
+    v2g: PlannedV2g | None = None
 
     def check(self) -> None:
         """Raise ValueError for a wrong shape or a number that is not finite; a scheduler asks before it solves."""
@@ -97,7 +115,8 @@ class ScheduleProblem:
         if (self.target_kw is None) != (self.target_weight is None):
             raise ValueError("a target needs a weight, and a weight a target")
         for name, column in self._columns():
-            shape = (n,) if name.startswith("battery.") or name == "curtailable" else (n, steps)
+            single = name.startswith(("battery.", "v2g.")) and name != "v2g.power_kw"
+            shape = (n,) if single or name == "curtailable" else (n, steps)
             if column.shape != shape:
                 raise ValueError(f"{name} has shape {column.shape}, expected {shape}")
             limit = name in ("lower_kw", "upper_kw")
@@ -109,7 +128,7 @@ class ScheduleProblem:
         named: list[tuple[str, np.ndarray]] = []
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, Corridor | PlannedBattery):
+            if isinstance(value, Corridor | PlannedBattery | PlannedV2g):
                 named += [(f"{field.name}.{part.name}", getattr(value, part.name)) for part in fields(value)]
             elif value is not None and field.name != "hours":
                 named.append((field.name, value))
@@ -137,7 +156,7 @@ class Schedule:
     Attributes:
         battery_kw: discharge positive, charge negative.
         shiftable_kw: shiftable demand, <= 0.
-        ev_kw: charging of the cars, <= 0.
+        ev_kw: charging of the cars, < 0, and what they give back, > 0.
         heat_pump_kw: demand of the heat pump, <= 0.
         generation_kw: generation used, between 0 and what is available.
         shed_kw: demand the plan must drop to stay above the lower limit, >= 0.

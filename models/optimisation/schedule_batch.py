@@ -15,8 +15,8 @@ from cosim.models.optimisation.schedule import Schedule, ScheduleProblem, Schedu
 from cosim.models.optimisation.schedule_pattern import CONSUMERS
 from cosim.models.optimisation.schedule_rows import solve_exactly
 
-_POWERS = ("charge", "discharge", *CONSUMERS, "curtail", "shed", "spill")
-_SMOOTHED = 6
+_POWERS = ("charge", "discharge", *CONSUMERS, "v2g", "curtail", "shed", "spill")
+_SMOOTHED = 7
 _LOST_SHARE = 1e-8
 
 
@@ -60,6 +60,7 @@ def _table(program: Program) -> tuple[np.ndarray, np.ndarray]:
     np.multiply(program.charge_kw, room[:, None], out=table[at.CHARGE])
     np.multiply(program.discharge_kw, room[:, None], out=table[at.DISCHARGE])
     table[at.CURTAIL], table[at.SHED], table[at.SPILL] = program.curtail_kw, program.shed_kw, program.spill_kw
+    table[at.V2G] = program.v2g_kw
     for k, name in enumerate(CONSUMERS):
         corridor = getattr(problem, name)
         table[at.EV + k] = corridor.power_kw
@@ -95,6 +96,8 @@ def _traits(program: Program, table: np.ndarray, money: np.ndarray) -> np.ndarra
     traits[:, at.R_WEAR] = battery.wear_eur_per_kwh / money
     traits[:, at.R_LAST] = battery.terminal_value_eur_per_kwh / money
     traits[:, at.R_LOST] = SHED_EUR_PER_KWH / money
+    traits[:, at.R_V2G] = 1.0 if problem.v2g is None else problem.v2g.efficiency
+    traits[:, at.R_V2G_WEAR] = 0.0 if problem.v2g is None else problem.v2g.wear_eur_per_kwh / money
     smoothing = SMOOTHING_EUR_PER_KWH / money * unit / np.where(most > 0.0, most, np.inf)
     traits[:, at.R_SMOOTH : at.R_SMOOTH + _SMOOTHED] = smoothing.T
     return traits

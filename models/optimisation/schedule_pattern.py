@@ -13,8 +13,9 @@ from cosim.models.optimisation.program import SHED_EUR_PER_KWH, SMOOTHING_EUR_PE
 
 CONSUMERS = ("ev", "shiftable", "heat_pump")
 LIMITED = ("curtail", "shed", "spill")
-PARTS = ("battery", *CONSUMERS, *LIMITED, "target")
+PARTS = ("battery", *CONSUMERS, *LIMITED, "target", "v2g")
 _REGULAR = 1e-6
+_TERMS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Pattern:
         variables: blocks of H variables, in order.
         rows: blocks of H rows, in order.
         a_index: row indices and column starts of A, csc.
-        a_terms: A's entries (3, nnz): constant, times eta_d, times eta_c eta_d.
+        a_terms: A's entries (4, nnz): constant, times eta_d, times eta_c eta_d, over the cars' eta.
         p_index: likewise for the upper triangle of P.
         p_terms: P's entries (K, nnz), one row per weight of `numbers`.
     """
@@ -47,10 +48,10 @@ class Pattern:
         parts = tuple(name for name, here in zip(PARTS, present, strict=True) if here)
         battery = ("stored", "charge") if "battery" in parts else ()
         devices = tuple(name for name in (*CONSUMERS, *LIMITED) if name in parts)
-        variables = (*battery, *devices, "net", "bought")
+        variables = (*battery, *devices, *(("v2g",) if "v2g" in parts else ()), "net", "bought")
         powers = _powers(variables, hours)
         rows = _rows(variables, powers, len(hours))
-        a_index, a_terms = _sparse(np.stack([np.concatenate([row[k] for row in rows.values()]) for k in range(3)]))
+        a_index, a_terms = _sparse(np.stack([np.concatenate([row[k] for row in rows.values()]) for k in range(_TERMS)]))
         p_index, p_terms = _sparse(np.triu(_quadratics(variables, powers, hours)))
         return cls(parts, hours, variables, tuple(rows), a_index, a_terms, p_index, p_terms)
 
@@ -72,6 +73,9 @@ class Pattern:
         for name in CONSUMERS:
             if name in at:
                 power = np.diff(at[name], axis=1, prepend=0.0) / self.hours
+                if name == "ev" and "v2g" in at:
+                    read["v2g_kw"] = np.clip(at["v2g"], 0.0, program.v2g_kw)
+                    power = power + at["v2g"] * _over_efficiency(program)[:, None]
                 read[f"{name}_kw"] = np.clip(power, 0.0, getattr(problem, name).power_kw)
         if "stored" in at:
             gain, loss = (
@@ -108,6 +112,7 @@ def base_kw(program: Program) -> np.ndarray:
     problem = program.problem
     columns = [-problem.fixed_kw, problem.available_kw, np.abs(problem.position_kw), program.charge_kw]
     columns += [getattr(problem, name).power_kw for name in CONSUMERS]
+    columns.append(program.v2g_kw)
     largest: np.ndarray = np.max([column.max(axis=1) for column in columns], axis=0)
     return np.where(largest > 0.0, largest, 1.0)
 
@@ -117,7 +122,7 @@ def numbers(pattern: Pattern, program: Program) -> Numbers:
     base = base_kw(program)[:, None]
     battery = program.problem.battery
     loss, both = battery.discharge_efficiency, battery.discharge_efficiency * battery.charge_efficiency
-    a = _combine(np.stack([np.ones_like(loss), loss, both], axis=1), pattern.a_terms)
+    a = _combine(np.stack([np.ones_like(loss), loss, both, _over_efficiency(program)], axis=1), pattern.a_terms)
     bounds = _bounds(pattern, program)
     return Numbers(
         p=_p_data(pattern, program, base),
@@ -129,17 +134,19 @@ def numbers(pattern: Pattern, program: Program) -> Numbers:
 
 
 def _powers(variables: tuple[str, ...], hours: np.ndarray) -> dict[str, np.ndarray]:
-    """Power of each device as rows over the variables (3, H, N), the first axis as in `Pattern.a_terms`."""
+    """Power of each device as rows over the variables (4, H, N), the first axis as in `Pattern.a_terms`."""
     steps = len(hours)
     rate = (np.eye(steps) - np.eye(steps, k=-1)) / hours[:, None]
     powers = {}
     for name in variables:
         if name in ("net", "bought", "stored"):
             continue
-        powers[name] = np.zeros((3, steps, steps * len(variables)))
+        powers[name] = np.zeros((_TERMS, steps, steps * len(variables)))
         powers[name][0, :, _block(variables, name, steps)] = rate if name in CONSUMERS else np.eye(steps)
+    if "v2g" in variables:
+        powers["ev"][3, :, _block(variables, "v2g", steps)] = np.eye(steps)
     if "stored" in variables:
-        discharge = np.zeros((3, steps, steps * len(variables)))
+        discharge = np.zeros((_TERMS, steps, steps * len(variables)))
         discharge[1, :, _block(variables, "stored", steps)] = -rate
         discharge[2, :, _block(variables, "charge", steps)] = np.eye(steps)
         powers["discharge"] = discharge
@@ -147,12 +154,12 @@ def _powers(variables: tuple[str, ...], hours: np.ndarray) -> dict[str, np.ndarr
 
 
 def _rows(variables: tuple[str, ...], powers: dict[str, np.ndarray], steps: int) -> dict[str, np.ndarray]:
-    """Return the row blocks (3, H, N): powers, cumulative energies, balance, envelope, contract, purchase."""
+    """Return the row blocks (4, H, N): powers, cumulative energies, balance, envelope, contract, purchase."""
     unit = {}
     for name in variables:
-        unit[name] = np.zeros((3, steps, steps * len(variables)))
+        unit[name] = np.zeros((_TERMS, steps, steps * len(variables)))
         unit[name][0, :, _block(variables, name, steps)] = np.eye(steps)
-    sign = {"discharge": 1.0, "shed": 1.0}
+    sign = {"discharge": 1.0, "shed": 1.0, "v2g": 1.0}
     produced = sum(sign.get(name, -1.0) * power for name, power in powers.items())
     rows = {f"{name} power": power for name, power in powers.items()}
     rows |= {f"{name} energy": unit[name] for name in variables if name in (*CONSUMERS, "stored")}
@@ -169,8 +176,11 @@ def _quadratics(variables: tuple[str, ...], powers: dict[str, np.ndarray], hours
     scaled = {name: power * np.sqrt(hours)[:, None] for name, power in powers.items()}
     forms += [scaled[name][0].T @ scaled[name][0] for name in (*CONSUMERS, "curtail", "charge") if name in scaled]
     if "discharge" in scaled:
-        _, stored, charge = scaled["discharge"]
+        _, stored, charge, _ = scaled["discharge"]
         forms += [charge.T @ charge, charge.T @ stored + stored.T @ charge, stored.T @ stored]
+    if "v2g" in scaled:
+        charged, given = scaled["ev"][0], scaled["ev"][3]
+        forms += [charged.T @ given + given.T @ charged, given.T @ given]
     return np.stack(forms)
 
 
@@ -186,7 +196,16 @@ def _weights(pattern: Pattern, program: Program, base: np.ndarray) -> np.ndarray
         weight = SMOOTHING_EUR_PER_KWH * base[:, 0] / problem.battery.power_kw
         gain, loss = problem.battery.charge_efficiency, problem.battery.discharge_efficiency
         columns += [weight, weight * (gain * loss) ** 2, weight * gain * loss**2, weight * loss**2]
+    if "v2g" in pattern.parts:
+        weight, over = SMOOTHING_EUR_PER_KWH * base[:, 0] / problem.ev.power_kw.max(axis=1), _over_efficiency(program)
+        columns += [weight * over, weight * over**2 + SMOOTHING_EUR_PER_KWH * base[:, 0] / program.v2g_kw.max(axis=1)]
     return np.stack(columns, axis=1)
+
+
+def _over_efficiency(program: Program) -> np.ndarray:
+    """Return what giving a kWh back takes out of the cars (n,)."""
+    v2g = program.problem.v2g
+    return np.ones(program.problem.prosumers) if v2g is None else 1.0 / v2g.efficiency
 
 
 def _p_data(pattern: Pattern, program: Program, base: np.ndarray) -> np.ndarray:
@@ -209,6 +228,8 @@ def _linear(pattern: Pattern, program: Program) -> np.ndarray:
     for name in ("shed", "spill"):
         if name in cost:
             cost[name] = cost[name] + SHED_EUR_PER_KWH * hours
+    if "v2g" in pattern.parts and problem.v2g is not None:
+        cost["v2g"] = np.outer(problem.v2g.wear_eur_per_kwh, hours)
     if "battery" in pattern.parts:
         battery = problem.battery
         wear, loss = battery.wear_eur_per_kwh, battery.discharge_efficiency
@@ -235,7 +256,7 @@ def _bounds(pattern: Pattern, program: Program) -> list[tuple[np.ndarray, np.nda
         "contract": (problem.position_kw, endless),
         "purchase": (zeros, endless),
     }
-    for name in ("charge", "discharge", *LIMITED):
+    for name in ("charge", "discharge", "v2g", *LIMITED):
         bounds[f"{name} power"] = (zeros, getattr(program, f"{name}_kw"))
     for name in CONSUMERS:
         corridor = getattr(problem, name)

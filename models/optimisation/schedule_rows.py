@@ -72,4 +72,5 @@ def _devices(program: Program) -> np.ndarray:
     blocks = [getattr(problem, name).power_kw for name in CONSUMERS]
     blocks += [program.curtail_kw, program.shed_kw, program.spill_kw]
     blocks.append(np.zeros_like(problem.fixed_kw) if pulled is None else pulled)
+    blocks.append(program.v2g_kw)
     return np.column_stack([battery, *(block.any(axis=1) for block in blocks)])
