@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from cosim.agents.dso.curtailment import CurtailmentRule
+from cosim.agents.dso.envelopes.policy import EnvelopePolicy
 from cosim.agents.dso.office import GridOffice
 from cosim.agents.dso.operator import Operator
 from cosim.agents.marketplace.marketplace import Marketplace
@@ -20,11 +22,13 @@ from cosim.agents.prosumer.negotiating.table import Negotiators
 from cosim.agents.prosumer.population import Population
 from cosim.agents.prosumer.shares import assign_by_share
 from cosim.almanac import Almanac, PassiveSeries
+from cosim.experiments.begin import begun
 from cosim.experiments.homes import portfolio
 from cosim.experiments.inputs import Inputs, bus_rows, read_inputs
 from cosim.experiments.inverters import inverters
 from cosim.experiments.negotiation import room_gates, told_of_uncertainty
 from cosim.experiments.plugins import registries
+from cosim.experiments.reach import check_reach
 from cosim.experiments.scenario import Scenario
 from cosim.experiments.tariffs import ask_ahead, offered, tariff_of
 from cosim.guard import Guard
@@ -33,10 +37,12 @@ from cosim.models.devices.portfolio import Portfolio
 from cosim.models.devices.sessions import EvSessions
 from cosim.models.errors import BadInputError, Fault, did_you_mean
 from cosim.models.faults import Gathered, first_faults
+from cosim.models.forecast.forecaster import Forecaster
 from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Limits
+from cosim.models.market.mechanism import Mechanism
 from cosim.models.market.tariff import PriceSeries
 from cosim.models.profiles import Profiles
 from cosim.models.prosumer_table import ProsumerTable
@@ -93,9 +99,10 @@ class Build:
         nature = self._almanac(prosumers, passive, bus, feeder, profiles, homes, sessions, chance, guard, plugins)
         setting = self._setting(feeder, community, nature, prosumers, profiles, plugins)
         office = GridOffice(community, setting.twin, setting.limits)
-        policy = plugins["envelopes"].load(scenario.operator.envelopes, file=self.file, key="operator.envelopes")()
-        rule = plugins["curtailment"].load(scenario.operator.curtailment, file=self.file, key="operator.curtailment")()
-        mechanism = plugins["mechanism"].load(scenario.market.mechanism, file=self.file, key="market.mechanism")()
+        operator = scenario.operator
+        policy = self._begun(plugins["envelopes"], EnvelopePolicy, "operator.envelopes", operator.envelopes)
+        rule = self._begun(plugins["curtailment"], CurtailmentRule, "operator.curtailment", operator.curtailment)
+        mechanism = self._begun(plugins["mechanism"], Mechanism, "market.mechanism", scenario.market.mechanism)
         if policy.negotiates and self.switches.envelopes:
             setting = replace(setting, rooms=room_gates(scenario, setting.tariff, homes))
         cast = Cast(
@@ -154,6 +161,11 @@ class Build:
         for who, name in people.negotiations.items():
             yield "negotiation", f"people.negotiations.{shown(who)}", name
 
+    def _begun(self, known: Registry, contract: type, key: str, name: str, **given: Any) -> Any:
+        """Return the plug-in of a name, begun."""
+        make = known.load(name, file=self.file, key=key)
+        return begun(make, contract, file=self.file, key=key, name=name, **given)
+
     def _sessions(self, homes: Portfolio, ids: tuple[str, ...], chance: Chance) -> EvSessions:
         time_ = self.scenario.time
 
@@ -184,7 +196,8 @@ class Build:
         }
         own = village(prosumers, profiles, **scales)
         others = village(passive, profiles, load_scale=people.load_scale)
-        make = plugins["forecaster"].load(scenario.forecast.kind, file=self.file, key="forecast.kind")
+        kind = scenario.forecast.kind
+        given = {"share": scenario.forecast.share} if kind == "noisy" else {}
         return Almanac(
             ids=prosumers.ids,
             demand=SeriesSum((own.demand,)),
@@ -200,7 +213,7 @@ class Build:
             ),
             sessions=sessions,
             shiftable=homes.demand,
-            forecaster=make(share=scenario.forecast.share) if scenario.forecast.kind == "noisy" else make(),
+            forecaster=self._begun(plugins["forecaster"], Forecaster, "forecast.kind", kind, **given),
             chance=chance,
             guard=guard,
             intervals_per_day=86_400 // scenario.time.interval_s,
@@ -244,33 +257,12 @@ class Build:
             envelopes=self.switches.envelopes,
             rescue=self.switches.envelopes and self.switches.rescue,
         )
-        self._check_reach(setting, profiles)
+        check_reach(setting, profiles, time_, self.file)
         ask_ahead(setting, file=self.file, name=kind)
         # Converting the network imports pandapower, which belongs to the start and not to the first interval.
         setting.truth.admittance()
         setting.twin.case()
         return setting
-
-    def _check_reach(self, setting: Setting, profiles: Profiles) -> None:
-        """Refuse a run whose forecasts or plans would look beyond the profile table."""
-        time_, step, faults = self.scenario.time, timedelta(seconds=setting.interval_s), []
-        ahead = setting.horizon(0).base_intervals + setting.gate_lead
-        left = profiles.values.shape[1] - profiles.first - setting.intervals - ahead
-        if left < 0:
-            days = -(left * step // timedelta(days=1))
-            allowed = (
-                f"the profiles end too early by {days} day{'s' if days > 1 else ''} (a plan looks {ahead} intervals "
-                f"ahead): a run of this length can start until {(time_.start + left * step).isoformat()}"
-            )
-            faults.append(Fault(self.file, "time.days", str(time_.days), allowed))
-        per_day = 86_400 // setting.interval_s
-        behind = setting.gate_lead + max(per_day, setting.community.portfolio.demand.delay_intervals)
-        if profiles.first < behind:
-            earliest = time_.start + (behind - profiles.first) * step
-            allowed = f"what came before must be known: allowed is {earliest.isoformat()} or later"
-            faults.append(Fault(self.file, "time.start", time_.start.isoformat(), allowed))
-        if faults:
-            raise BadInputError(faults)
 
     def _cohorts(self, known: Registry, ids: tuple[str, ...], guard: Guard, chance: Chance) -> list[Cohort]:
         people = self.scenario.people

@@ -1,6 +1,7 @@
 """`cosim check`: load a plug-in as a run would, and hand it to the checker of its contract."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ def check_plugin(name: str, folder: Path) -> list[str]:
     from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, CohortStrategy
     from cosim.agents.prosumer.negotiating.check import check_negotiation
     from cosim.agents.prosumer.negotiating.strategy import CohortNegotiation, NegotiationStrategy
+    from cosim.experiments.begin import begun
     from cosim.experiments.tariffs import sample, tariff_of
     from cosim.models.forecast.check import check_forecaster
     from cosim.models.forecast.forecaster import Forecaster
@@ -30,34 +32,24 @@ def check_plugin(name: str, folder: Path) -> list[str]:
     module, _, attribute = name.partition(":")
     allowed = allow_plugins([module], folder) if attribute else {}
     plugin = _load(name, allowed)
+    begin = partial(begun, plugin, file="command line", key="PLUGIN", name=name)
     # Strategies and negotiators are begun by their checkers, as often as they need; a tariff gets a scenario's offers.
     checks: dict[type, Callable[[Any], list[str]]] = {
         BiddingStrategy: check_strategy,
         CohortStrategy: check_strategy,
         NegotiationStrategy: check_negotiation,
         CohortNegotiation: check_negotiation,
-        EnvelopePolicy: lambda made: check_policy(_begun(made)),
-        CurtailmentRule: lambda made: check_rule(_begun(made)),
-        Mechanism: lambda made: check_mechanism(_begun(made)),
-        Forecaster: lambda made: check_forecaster(_begun(made)),
-        Tariff: lambda made: check_tariff(tariff_of(made, sample(), file="command line", name=name)),
+        EnvelopePolicy: lambda _: check_policy(begin(EnvelopePolicy)),
+        CurtailmentRule: lambda _: check_rule(begin(CurtailmentRule)),
+        Mechanism: lambda _: check_mechanism(begin(Mechanism)),
+        Forecaster: lambda _: check_forecaster(begin(Forecaster)),
+        Tariff: lambda make: check_tariff(tariff_of(make, sample(), file="command line", name=name)),
     }
     for contract, check in checks.items():
         if isinstance(plugin, type) and issubclass(plugin, contract):
             return check(plugin)
     kinds = f"a subclass of {', '.join(contract.__name__ for contract in checks)}"
     raise BadInputError.one("command line", "PLUGIN", name, f"allowed is {kinds}")
-
-
-def _begun(make: type) -> Any:
-    """Return a plug-in as a run begins it: without arguments."""
-    try:
-        return make()
-    except BadInputError:
-        raise
-    except Exception as error:
-        sentence = f"cannot be begun: {type(error).__name__}: {error}"
-        raise BadInputError.one("command line", "PLUGIN", make.__name__, sentence) from error
 
 
 def _load(name: str, allowed: dict[str, Path | None]) -> Any:

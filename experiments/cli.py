@@ -128,7 +128,7 @@ def resume(
 
 @app.command()
 def check(
-    plugin: Annotated[str, typer.Argument(help="MODULE:CLASS of a strategy or envelope policy, or the name of one.")],
+    plugin: Annotated[str, typer.Argument(help="MODULE:CLASS of a plug-in of any kind, or the name of one.")],
 ) -> None:
     """Say whether a plug-in keeps its contract, in sentences."""
     with _exit_codes():
@@ -162,6 +162,29 @@ def powerflow(
             raise SimulationError(f"{figures['feeder']}: {figures['reason']}")
         if not json_:
             _print_figures(figures)
+
+
+@app.command()
+def reconfigure(
+    network: Annotated[str, typer.Argument(help="Bundled network, pandapower:NAME, simbench:CODE, or a JSON file.")],
+    load_scale: Annotated[float, typer.Option(help="Factor on all loads.")] = 1.0,
+    vm_min: Annotated[float | None, typer.Option(help="Lowest voltage allowed in pu; none by default.")] = None,
+    vm_max: Annotated[float | None, typer.Option(help="Highest voltage allowed in pu; none by default.")] = None,
+    kicks: Annotated[int, typer.Option(help="How often to search again from the best state, disturbed.")] = 100,
+    seconds: Annotated[float | None, typer.Option(help="Stop searching after so long; a guard only.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the kicks.")] = 0,
+    certify: Annotated[bool, typer.Option("--certify", help="Prove a bound: no radial state loses less.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Find the branches to open so that a network's own loads lose least."""
+    with _exit_codes():
+        from cosim.experiments.switches import Wish, reconfigured
+
+        figures = reconfigured(Wish(network, load_scale, vm_min, vm_max, kicks, seconds, seed, certify))
+        if json_:
+            typer.echo(json.dumps(figures, indent=2, sort_keys=True, allow_nan=False))
+        else:
+            _print_figures({key: ", ".join(value) if isinstance(value, list) else value for key, value in figures.items()})
 
 
 @app.command()

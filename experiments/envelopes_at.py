@@ -1,6 +1,6 @@
 """`cosim envelopes`: who is granted which room at one moment, what limits it, and a test of the promise.
 
-The run's own talk is followed up to the grant of one interval: a run of the scenario that begins there, so that its gate
+The talk of a run is followed up to the grant of one interval: a run of the scenario that begins there, so that the gate
 closes just before. Batteries and cars stand as they do when a run begins.
 """
 
@@ -146,7 +146,7 @@ def _negotiation(world: World) -> dict[str, Any] | None:
 
 
 def _prosumers(world: World, granted: Granted) -> list[dict[str, Any]]:
-    """Return a row for everybody: place, connection, what was asked for, what was granted, and its price if it has one."""
+    """Return a row for everybody: place, connection, what was asked for and granted, and its price if it has one."""
     setting, request, bands = world.setting, granted.request, granted.bands
     buses = setting.twin.feeder.bus_ids[setting.community.bus]
     columns: dict[str, np.ndarray] = {

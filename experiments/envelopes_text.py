@@ -12,10 +12,10 @@ def envelopes_text(found: Mapping[str, Any]) -> str:
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
-    talked = found["negotiation"]
-    agreed = (
-        "" if talked is None else f", {'settled' if talked['settled'] else 'ended'} after {talked['rounds']} rounds"
-    )
+    talked, agreed = found["negotiation"], ""
+    if talked is not None:
+        rounds = "1 round" if talked["rounds"] == 1 else f"{talked['rounds']} rounds"
+        agreed = f", {'settled' if talked['settled'] else 'ended'} after {rounds}"
     yield f"{found['scenario']} at {found['at']}, policy {found['policy']}{agreed}"
     yield ""
     yield text_table(found["prosumers"])

@@ -87,7 +87,7 @@ def _cars(cars: np.ndarray, people: People) -> ElectricVehicles:
     """Return the fleets; shares of cars are rounded along the table, so they hold for all together."""
     count, v2g = len(cars), None
     if people.car_v2g_share > 0.0:
-        able = np.diff(np.rint(people.car_v2g_share * np.cumsum(cars)), prepend=0.0).astype(np.int64)
+        able = whole_fleets(cars, people.car_v2g_share)
         v2g = VehicleToGrid(
             cars=np.minimum(able, cars),
             power_kw=np.full(count, people.car_v2g_kw),
@@ -107,3 +107,16 @@ def connection_kw(table: ProsumerTable, people: People) -> np.ndarray:
     fed = people.pv_scale * table.pv_kw + people.wind_scale * table.wind_kw + battery
     rating: np.ndarray = 10.0 * np.ceil(CONNECTION_MARGIN * np.maximum(drawn, fed) / 10.0)
     return rating
+
+
+def whole_fleets(cars: np.ndarray, share: float) -> np.ndarray:
+    """Return how many cars of each prosumer (n,) give back: all or none, so that the share of all cars is about met.
+
+    A fleet is planned as a whole: cars that do not give back would wait in the room of those that do.
+    """
+    chosen, most = np.zeros_like(cars), 0
+    for row, wanted in enumerate((share * np.cumsum(cars)).tolist()):
+        if most + cars[row] / 2 <= wanted:
+            chosen[row] = cars[row]
+            most += int(cars[row])
+    return chosen

@@ -12,8 +12,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from cosim.experiments.plugins import registries
 from cosim.experiments.scenario import ProfileFile, Scenario, Section, TariffBand
 from cosim.models.errors import BadInputError, StorageError
+from cosim.models.prosumer_table import MEANINGS
 
 WIDTH: Final = 110
 TABLE: Final = "prosumers.csv"
@@ -37,6 +39,16 @@ EXAMPLES: Final[dict[str, Any]] = {
 AS_COMMENT: Final = frozenset(
     {"people.strategies", "profiles.files", "profiles.price", "profiles.price_unit", "grid.slack_vm_pu"}
 )
+# Fields that name a plug-in, and of which kind.
+PLUGINS: Final = {
+    "people.strategy": "strategy",
+    "people.negotiation": "negotiation",
+    "tariff.kind": "tariff",
+    "market.mechanism": "mechanism",
+    "operator.envelopes": "envelopes",
+    "operator.curtailment": "curtailment",
+    "forecast.kind": "forecaster",
+}
 CUSTOMERS: Final = """\
 id,role,bus,kind,load_profile,p_peak_kw,q_peak_kvar,pv_profile,pv_kwp,wind_profile,wind_kw,bess_kw,bess_kwh,hp_profile,hp_kw,note
 home-13,prosumer,13,residential,lv_rural1,60,35,PV1,120,,0,20,40,Soil_Alternative_1,12,sun and a battery
@@ -95,12 +107,23 @@ def _fields(model: type[BaseModel], prefix: str, values: dict[str, Any]) -> Iter
             continue
         key = f"{prefix}{field}"
         value = values.get(field, EXAMPLES.get(key, info.get_default(call_default_factory=True)))
-        yield _comment(f"{info.description}{_allowed(info)}")
+        yield _comment(f"{info.description}{_allowed(info)}{_plugins(key)}")
         lines = _assignment(field, value)
         quiet = key in AS_COMMENT or value is None
         yield "\n".join(f"# {line}" if quiet else line for line in lines)
+        if key == "people.table":
+            yield "#   its columns:"
+            yield from (_comment(f"{name}: {meaning}", "#     ") for name, meaning in MEANINGS.items())
         for inner in (ProfileFile,) if key == "profiles.files" else (TariffBand,) if key == "tariff.bands" else ():
             yield from _inner(inner, key)
+
+
+def _plugins(key: str) -> str:
+    """Say which plug-ins a field can name, in brackets; nothing where it names none."""
+    if key not in PLUGINS:
+        return ""
+    names = registries()[PLUGINS[key]].names()
+    return f" ({', '.join(json.dumps(name) for name in names)}, or your own: MODULE:CLASS)"
 
 
 def _inner(model: type[BaseModel], key: str) -> Iterator[str]:

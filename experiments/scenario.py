@@ -110,7 +110,7 @@ class People(Section):
     heat_pump_scale: Factor = Field(1.0, description="factor on heat pump ratings")
     cars_per_kw: Annotated[Real, Field(ge=0, le=10)] = Field(0.0, description="cars per kW of residential peak demand")
     car_kw: Annotated[Real, Field(ge=1, le=1000)] = Field(7.4, description="charging power of a car in kW")
-    car_v2g_share: Share = Field(0.0, description="share of cars that can give energy back")
+    car_v2g_share: Share = Field(0.0, description="share of cars that can give energy back, whole fleets at a time")
     car_v2g_kw: Annotated[Real, Field(ge=0, le=1000)] = Field(7.4, description="power that such a car gives back in kW")
     car_v2g_efficiency: Annotated[Real, Field(ge=0.1, le=1)] = Field(
         0.9, description="what arrives at the charger of each kWh taken from a car"

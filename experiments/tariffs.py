@@ -1,12 +1,13 @@
 """The tariff of a scenario, of the package or a plug-in: made with what of the scenario it has fields for."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import UTC, datetime, time
 from typing import Any, Final
 
 import numpy as np
 
+from cosim.experiments.begin import begun
 from cosim.experiments.scenario import Scenario
 from cosim.models.errors import BadInputError
 from cosim.models.market.check_tariff import check_tariff
@@ -55,16 +56,10 @@ def sample() -> dict[str, Any]:
 
 def tariff_of(make: Any, offers: Mapping[str, Any], *, file: str, name: str) -> Tariff:
     """Make a tariff of a class with those offers that it has fields for; BadInputError says why it cannot be made."""
-    if not isinstance(make, type) or not issubclass(make, Tariff):
-        raise BadInputError.one(file, KEY, name, "allowed is a subclass of Tariff")
-    wanted = {field.name for field in fields(make)}
-    try:
-        return make(**{key: value for key, value in offers.items() if key in wanted})
-    except BadInputError as error:
-        raise BadInputError(replace(fault, file=file, key=f"tariff.{fault.key}") for fault in error.faults) from None
-    except Exception as error:
-        sentence = f"it cannot be begun: {type(error).__name__}: {error}"
-        raise BadInputError.one(file, KEY, name, sentence) from error
+    wanted = {field.name for field in fields(make)} if isinstance(make, type) and issubclass(make, Tariff) else set()
+    given = {key: value for key, value in offers.items() if key in wanted}
+    tariff: Tariff = begun(make, Tariff, file=file, key=KEY, name=name, **given)
+    return tariff
 
 
 def ask_ahead(setting: Setting, *, file: str, name: str) -> None:

@@ -120,7 +120,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Worth:
-    """What an outcome is worth: prosumers' plans, their cost at worst in all, that of losses, of leaving the fair bands."""
+    """What an outcome is worth: plans, what they cost at worst in all, what losses cost, and leaving the fair bands."""
 
     plan: TwoStageResponse
     prosumers_eur: float

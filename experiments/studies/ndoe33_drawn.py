@@ -20,8 +20,10 @@ from cosim.randomness import Chance
 
 FIVE = (13, 17, 24, 31, 32)
 SHAPE = np.array(
-    [0.42, 0.38, 0.36, 0.35, 0.36, 0.42, 0.52, 0.60, 0.62, 0.62, 0.63, 0.65]
-    + [0.64, 0.62, 0.60, 0.60, 0.64, 0.74, 0.82, 0.85, 0.80, 0.70, 0.58, 0.48]
+    [
+        *(0.42, 0.38, 0.36, 0.35, 0.36, 0.42, 0.52, 0.60, 0.62, 0.62, 0.63, 0.65),
+        *(0.64, 0.62, 0.60, 0.60, 0.64, 0.74, 0.82, 0.85, 0.80, 0.70, 0.58, 0.48),
+    ]
 )
 SUN = np.clip(np.sin((np.arange(24) - 5.5) / 13.0 * np.pi), 0.0, None) ** 1.5
 LEVELS = np.array([0.45, 0.75, 1.0, 1.15, 1.25])
@@ -74,12 +76,18 @@ def drawn(seed: int, prosumers: int = 10) -> Case:
         kappa_eur_per_kw2h=like.kappa_eur_per_kw2h / draw.size,
         fair_lower_kw=nothing,
         fair_upper_kw=nothing,
-        reference=Reference(Room(unknown, unknown, unknown), unknown, *[np.nan] * 4, unknown[0]),
+        reference=_nobody_knows(unknown),
     )
     case = Case(data)
     fair = fair_box(case.office, case.view, case.need)
     inside = replace(problem, lower_kw=fair.lower_kw, upper_kw=fair.upper_kw)
     return Case(replace(data, problem=inside, fair_lower_kw=fair.lower_kw, fair_upper_kw=fair.upper_kw))
+
+
+def _nobody_knows(unknown: np.ndarray) -> Reference:
+    """Return results of nobody: NaN (n, H), for a drawn case comes without any."""
+    room, nan = Room(unknown, unknown, unknown), float("nan")
+    return Reference(room, unknown, nan, nan, nan, nan, unknown[0])
 
 
 def _draw(seed: int, prosumers: int, ten: np.ndarray, buses: np.ndarray) -> _Draw:

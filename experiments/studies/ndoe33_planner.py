@@ -77,10 +77,19 @@ class Measure:
     best_eur: float
 
     @classmethod
-    def of(cls, case: Case, fair: CentralPlan, best: CentralPlan) -> "Measure":
-        """Count two plans as every outcome is counted."""
-        ends = (case.worth(one.room.lower_kw, one.room.upper_kw, one.trade_kw) for one in (fair, best))
+    def of(cls, case: Case, best: Room, trade_kw: np.ndarray) -> "Measure":
+        """Count the fair bands and the best plan's room and trades (n, H) as every outcome is counted."""
+        fair = case.scene.fair
+        ends = (
+            case.worth(fair.lower_kw, fair.upper_kw, fair_plan(case).trade_kw),
+            case.worth(best.lower_kw, best.upper_kw, trade_kw),
+        )
         return cls(*(end.objective_eur for end in ends))
+
+    @classmethod
+    def bundled(cls, case: Case) -> "Measure":
+        """Count the plan that comes with the bundled case."""
+        return cls.of(case, case.data.reference.central, case.data.reference.central_trade_kw)
 
     @property
     def gain_eur(self) -> float:

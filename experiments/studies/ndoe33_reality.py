@@ -14,12 +14,11 @@ from cosim.models.optimisation.two_stage import TwoStageResponse
 
 @dataclass(frozen=True, slots=True)
 class Voltages:
-    """Lowest and highest voltage of some states in pu, and how many states break a limit or have no solution."""
+    """Extreme voltages of states in pu, None where one has no solution, and how many break a limit or have none."""
 
-    vm_min_pu: float
-    vm_max_pu: float
+    vm_min_pu: float | None
+    vm_max_pu: float | None
     violating: int
-    states: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +67,8 @@ def jain(values: np.ndarray) -> float:
 
 
 def _voltages(case: Case, states: Sequence[GridState | Diverged]) -> Voltages:
+    violating = sum(case.office.breach(state) > 0.0 for state in states)
     solved = [state.vm_pu for state in states if isinstance(state, GridState)]
-    return Voltages(
-        vm_min_pu=float(np.min(solved)),
-        vm_max_pu=float(np.max(solved)),
-        violating=sum(case.office.breach(state) > 0.0 for state in states),
-        states=len(states),
-    )
+    if len(solved) < len(states):
+        return Voltages(None, None, violating)
+    return Voltages(float(np.min(solved)), float(np.max(solved)), violating)

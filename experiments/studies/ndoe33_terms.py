@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cosim.experiments.studies.ndoe33 import Case
+from cosim.experiments.studies.ndoe33 import Case, negotiate
 from cosim.models.optimisation.consensus import Tolerance
 from cosim.negotiation import Terms
 
@@ -32,3 +32,8 @@ def case_terms(case: Case, *, strictness: float = 1.0, **changed: Any) -> Terms:
         "pool": True,
     }
     return Terms(**(given | changed))
+
+
+def warm_up(case: Case) -> None:
+    """Negotiate one round for nothing: what is compiled or loaded once belongs into nobody's seconds."""
+    negotiate(case, case_terms(case, rounds=1))

@@ -6,7 +6,7 @@ import numpy as np
 
 from cosim.agents.dso.room_desk import RoomDesk
 from cosim.experiments.studies.ndoe33 import Case, CaseProsumers, negotiate
-from cosim.experiments.studies.ndoe33_planner import Measure, fair_plan
+from cosim.experiments.studies.ndoe33_planner import Measure
 from cosim.experiments.studies.ndoe33_terms import case_terms
 from cosim.experiments.studies.pictures import lines
 from cosim.experiments.studies.study import Found, Row
@@ -37,8 +37,8 @@ def answer(_quick: bool) -> Found:
             ),
         ],
         [
-            "The gap is what the operator's copy and balanced trades of the round cost more than the planner's, as a share "
-            "of the gain: fair bands with a pool less planner, all counted alike."
+            "Gap: what the operator's copy and the balanced trades of the round cost more than the planner's.",
+            "Gain: what the fair bands with a pool cost more than the planner's, all counted alike.",
         ],
     )
 
@@ -57,7 +57,7 @@ def prices(_quick: bool) -> Found:
 
 def followed(case: Case) -> list[Row]:
     """Return a row for every second round: what its offers are worth, and how far apart the sides are."""
-    measure = Measure.of(case, fair_plan(case), case.data.reference)
+    measure = Measure.bundled(case)
     watch = _Watch(case, measure)
     negotiate(case, case_terms(case, strictness=STRICTNESS, rounds=max(ROUNDS)), observe=watch.look)
     return watch.rows

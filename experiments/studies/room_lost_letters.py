@@ -1,7 +1,7 @@
 """What happens when letters of a negotiation do not arrive: each row of a bid or an offer for itself."""
 
 from cosim.experiments.studies.ndoe33 import Case, Outcome, negotiate
-from cosim.experiments.studies.ndoe33_planner import Measure, fair_plan
+from cosim.experiments.studies.ndoe33_planner import Measure
 from cosim.experiments.studies.ndoe33_reality import at_corners
 from cosim.experiments.studies.ndoe33_terms import case_terms
 from cosim.experiments.studies.study import Found, Row
@@ -17,14 +17,14 @@ SEED = 7
 def answer(_quick: bool) -> Found:
     """Lose none, a fifth, two fifths of the rows of all letters."""
     case = Case(load())
-    measure = Measure.of(case, fair_plan(case), case.data.reference)
+    measure = Measure.bundled(case)
     rows = [_row(case, measure, share) for share in SHARES]
     return Found(
         rows,
         [],
         [
-            "Whoever is not heard in a round keeps its last word, and its price stays; what is committed is the operator's "
-            "copy, checked at its corners by AC power flow."
+            "Whoever is not heard in a round keeps its last word, and its price stays.",
+            "What is committed is the operator's copy, checked at its corners by AC power flow.",
         ],
     )
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from cosim.experiments.studies.ndoe33 import Case, negotiate
-from cosim.experiments.studies.ndoe33_planner import Measure, fair_plan
-from cosim.experiments.studies.ndoe33_terms import case_terms
+from cosim.experiments.studies.ndoe33_planner import Measure
+from cosim.experiments.studies.ndoe33_terms import case_terms, warm_up
 from cosim.experiments.studies.study import Found, Row
 from cosim.messages import ENVELOPE_OF_A_LETTER
 from cosim.models.ndoe33 import load
@@ -39,7 +39,8 @@ RULES: dict[str, PenaltyRule] = {
 def answer(_quick: bool) -> Found:
     """Try every rule from two first penalties, flat, and the first of them nested."""
     case = Case(load())
-    measure = Measure.of(case, fair_plan(case), case.data.reference)
+    measure = Measure.bundled(case)
+    warm_up(case)
     rows = [_row(case, measure, name, start, nested=False) for start in STARTS_EUR_PER_MW2H for name in RULES]
     rows += [_row(case, measure, "balancing", start, nested=True) for start in STARTS_EUR_PER_MW2H]
     return Found(
@@ -47,8 +48,8 @@ def answer(_quick: bool) -> Found:
         [],
         [
             "nested: prosumers and pool find their balance at every offer of room before the operator hears of it.",
-            "numbers_posted counts every number in every letter: bids, offers with prices, norms. Not settled: the rounds "
-            "ended first.",
+            "numbers_posted counts every number in every letter: bids, offers with their prices, norms.",
+            "Not settled: the rounds ended first.",
         ],
     )
 

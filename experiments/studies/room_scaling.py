@@ -4,8 +4,8 @@ from time import perf_counter
 
 from cosim.experiments.studies.ndoe33 import Case, negotiate
 from cosim.experiments.studies.ndoe33_drawn import drawn
-from cosim.experiments.studies.ndoe33_planner import Measure, best_plan, fair_plan
-from cosim.experiments.studies.ndoe33_terms import case_terms
+from cosim.experiments.studies.ndoe33_planner import Measure, best_plan
+from cosim.experiments.studies.ndoe33_terms import case_terms, warm_up
 from cosim.experiments.studies.study import Found, Row
 from cosim.models.optimisation.room import Box
 
@@ -24,14 +24,15 @@ def answer(quick: bool) -> Found:
         rows,
         [],
         [
-            "Freshly drawn prosumers on the same feeder, at 5, 10, 20 or all 32 buses, a hundred of them three or four a "
-            "bus; beyond ten their ratings shrink, so that the feeder has as much sun to carry.",
+            "Freshly drawn prosumers on the same feeder, at 5, 10, 20 or all 32 buses; a hundred share buses.",
+            "Beyond ten their ratings shrink, so that the feeder has as much sun to carry.",
         ],
     )
 
 
 def grown(case: Case, *, planned: bool) -> Row:
     """Negotiate a case; where it is planned for everybody, too, say how much of the gain is left."""
+    warm_up(case)
     began = perf_counter()
     outcome = negotiate(case, case_terms(case))
     seconds = perf_counter() - began
@@ -53,6 +54,6 @@ def grown(case: Case, *, planned: bool) -> Row:
     began = perf_counter()
     best = best_plan(case, Box(room.lower_kw, room.upper_kw))
     waited = perf_counter() - began
-    measure = Measure.of(case, fair_plan(case), best)
+    measure = Measure.of(case, best.room, best.trade_kw)
     gap = measure.gap_percent(worth.objective_eur)
     return row | {"gain_eur": measure.gain_eur, "gap_percent_of_gain": gap, "planner_seconds": waited}

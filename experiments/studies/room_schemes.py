@@ -1,4 +1,4 @@
-"""What room is worth: none promised, a static one, a fair one by the hour, one that is negotiated, one planned for all."""
+"""What room is worth, by how it is handed out: not at all, static, fair by the hour, negotiated, planned for all."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,9 +34,10 @@ def answer(_quick: bool) -> Found:
         [bars(rows, "scheme", {"prosumer_cost_eur": "prosumers", "loss_cost_eur": "losses"}, "EUR a day")],
         [
             "none: ratings of the connections only; its cost cannot be had, for the grid does not carry it.",
-            "static: the least that the fair bands allow in any hour, at all hours. planner: one program for everybody.",
-            "objective_eur counts prosumers at worst, losses by linear branch flow and the distance from the fair bands, "
-            "for every scheme alike. Voltages, violations and loss_mwh are by AC power flow of 5 scenarios x 24 hours; "
+            "static: the least that the fair bands allow in any hour, at all hours.",
+            "planner: one program for everybody, the bundled reference.",
+            "objective_eur: prosumers at worst, losses by linear branch flow, distance from the fair bands.",
+            "Voltages, violations and loss_mwh are by AC power flow of 5 scenarios x 24 hours.",
             "loss_mwh and curtailed_mwh are expected values.",
             "In none, static and fair, prosumers share a pool and see no price of losses.",
         ],
@@ -82,6 +83,5 @@ def _row(case: Case, scheme: Scheme) -> Row:
         "violating_scenario_hours": real.voltages.violating,
         "corner_vm_min_pu": corners.vm_min_pu,
         "corner_vm_max_pu": corners.vm_max_pu,
-        "violating_corner_hours": corners.violating,
         "jain_of_widths": jain(widths),
     }

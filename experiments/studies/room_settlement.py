@@ -67,10 +67,10 @@ def answer(_quick: bool) -> Found:
         rows,
         [bars([{**row, "bus": f"bus {row['bus']}"} for row in drawn], "bus", heights, "EUR a day")],
         [
-            f"The operator keeps {settled.surplus_eur:.2f} EUR of what room brought in. Costs are those at worst of each "
-            "prosumer, its payments in the pool included; gains are against the fair bands with a pool of their own.",
-            "The fair bands are an endowment: trading away from them by choice leaves nobody worse off than alone with "
-            "them; against a market with other prices it need not, hence the top-up.",
+            f"The operator keeps {settled.surplus_eur:.2f} EUR of what room brought in.",
+            "Costs are those at worst of each prosumer, its payments in the pool included.",
+            "Gains are against the fair bands with a pool of their own. Its prices are others: nobody is promised one.",
+            f"Who loses is topped up, {settled.top_up_eur.sum():.2f} EUR in all.",
         ],
     )
 

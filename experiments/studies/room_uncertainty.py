@@ -35,9 +35,10 @@ def answer(_quick: bool) -> Found:
         rows,
         [bars(rows, "plan", {f"{kind}_eur": said for kind, said in _FIGURES.items()}, "EUR a day")],
         [
-            f"All prosumers together inside their fair bands, without a pool. {DAYS} days; a day has one level of sun for "
-            "all, and every prosumer its own 5 percent around it. cvar95: mean of the dearest twentieth of the days.",
-            "cloudier: the levels come with probabilities " + ", ".join(map(str, WEATHER["cloudier"])) + ".",
+            "All prosumers together inside their fair bands, without a pool.",
+            f"{DAYS} days: one level of sun for all, and every prosumer's own 5 percent around it.",
+            f"cloudier: the levels come with probabilities {', '.join(map(str, WEATHER['cloudier']))}.",
+            "cvar95: mean of the dearest twentieth of the days.",
         ],
     )
 

@@ -32,8 +32,8 @@ def answer(quick: bool) -> Found:
         rows,
         [],
         [
-            f"Scenario {scenario}, one day, perfect forecasts; all else as the scenario says. Violations are at the first "
-            "plan of an interval, before anything is tightened, and at delivery.",
+            f"Scenario {scenario}, one day, perfect forecasts; all else as the scenario says.",
+            "planned violations: at the first plan of an interval, before anything is tightened.",
         ],
     )
 

@@ -9,7 +9,10 @@ from typer.testing import CliRunner
 
 from cosim.experiments.build import Build
 from cosim.experiments.cli import app
+from cosim.experiments.new import PLUGINS
+from cosim.experiments.plugins import registries
 from cosim.experiments.scenario import Scenario
+from cosim.models.prosumer_table import MEANINGS, NEEDED, NUMBERS, OPTIONAL, PROFILES
 
 COMMANDS = sorted((command.name or command.callback.__name__.replace("_", "-")) for command in app.registered_commands)
 
@@ -120,6 +123,20 @@ def test_the_new_scenario_explains_every_field(cosim, tmp_path):
     for name in ("market", "operator", "forecast", "profiles"):
         assert getattr(own, name) == Scenario.model_fields[name].default
     assert max(len(line) for line in text.splitlines()) <= 120
+
+
+def test_the_new_scenario_names_what_can_be_named(cosim, tmp_path):
+    """Every plug-in of the package stands at its field, and every column of a table of customers is explained."""
+    cosim("new", "hill")
+    text = " ".join((tmp_path / "hill" / "hill.toml").read_text().replace("\n#", " ").split())
+    known = registries()
+    assert set(PLUGINS.values()) == set(known)
+    for kind in known:
+        for name in known[kind].names():
+            assert f'"{name}"' in text, name
+    assert MEANINGS.keys() == {*NUMBERS, *PROFILES, *NEEDED, *OPTIONAL}
+    for column in MEANINGS:
+        assert f" {column}: " in text
 
 
 def test_what_is_commented_out_in_the_new_scenario_loads_too(cosim, tmp_path):

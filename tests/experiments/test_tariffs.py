@@ -29,13 +29,18 @@ class Own(Tariff):
     def energy_at(self, times_s):
         return self.factor * self.day_ahead.at(times_s)
 """
+PLAIN = """
+class Own(Tariff):
+    def energy_at(self, times_s):
+        return PRICE
+"""
 BROKEN = {
     "class Own(Tariff):\n    pass": "it cannot be begun: TypeError",
     "class Own:\n    pass": "allowed is a subclass of Tariff",
-    "class Own(Tariff):\n    def energy_at(self, times_s):\n        return times_s.cost": "raises ",
-    "class Own(Tariff):\n    def energy_at(self, times_s):\n        return np.where(times_s < 9e4, 0.3, np.nan)": "not finite",
+    PLAIN.replace("PRICE", "times_s.cost"): "raises ",
+    PLAIN.replace("PRICE", "np.where(times_s < 9e4, 0.3, np.nan)"): "not finite",
     GREEN.replace("1.5", "'high'"): "raises ",
-    "class Own(Tariff):\n    def energy_at(self, times_s):\n        return 0.3": "energy_at returned float",
+    PLAIN.replace("PRICE", "0.3"): "energy_at returned float",
     GREEN + "    def faults(self):\n        raise LookupError('no')": "it cannot be begun: LookupError: no",
     GREEN.replace("factor: float = 1.5", "factor: float"): "it cannot be begun: TypeError",
 }
@@ -132,11 +137,7 @@ def test_what_no_run_could_go_on_with_is_refused_before_it(code: str, world) -> 
 
 def test_a_price_missing_late_in_the_run_is_found_before_it(world) -> None:
     """The last interval counts: a tariff that ends a day too early is refused for a run of two days only."""
-    code = """
-class Own(Tariff):
-    def energy_at(self, times_s):
-        return np.where(times_s < 3 * 86400, 0.3, np.nan)
-"""
+    code = PLAIN.replace("PRICE", "np.where(times_s < 3 * 86400, 0.3, np.nan)")
     assert world(code, **{"time.days": 1})
     with pytest.raises(BadInputError, match="not finite"):
         world(code, **{"time.days": 3})
