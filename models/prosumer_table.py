@@ -8,7 +8,7 @@ import numpy as np
 
 from cosim.models.errors import BadInputError, Fault, did_you_mean
 from cosim.models.faults import first_faults
-from cosim.models.prosumer_checks import row_faults, row_ids
+from cosim.models.prosumer_checks import KINDS, ROLES, row_faults, row_ids
 from cosim.models.table_file import number, read_csv
 
 
@@ -89,6 +89,27 @@ PROFILES: Final = {
 NEEDED: Final = ("bus", "kind", "load_profile", "p_peak_kw")
 OPTIONAL: Final = ("id", "role", "note")
 ABSENT: Final = {"profile_peak_pu": "from the profile"}
+MEANINGS: Final = {
+    "id": "name of the customer; by bus if absent",
+    "role": f"{' or '.join(ROLES)}: takes part in the market, or is plain demand",
+    "bus": "number of the network's bus, in a pandapower network its index",
+    "kind": ", ".join(KINDS),
+    "load_profile": "profile of demand, scaled so that it peaks at p_peak_kw",
+    "p_peak_kw": "highest demand in kW",
+    "q_peak_kvar": "reactive demand at that moment in kvar",
+    "profile_peak_pu": "value of the profile that stands for p_peak_kw; its highest if empty",
+    "pv_profile": "profile of photovoltaics, in kW per kW of pv_kwp",
+    "pv_kwp": "rating of photovoltaics in kW",
+    "wind_profile": "profile of wind power, in kW per kW of wind_kw",
+    "wind_kw": "rating of wind power in kW",
+    "bess_kw": "power of the battery in kW",
+    "bess_kwh": "capacity of the battery in kWh",
+    "ev_profile": "profile of uncontrolled car charging; runs leave it out: their cars come with cars_per_kw",
+    "ev_kw": "rating of uncontrolled car charging in kW; runs leave it out",
+    "hp_profile": "profile of the heat pump, in kW per kW of hp_kw",
+    "hp_kw": "rating of the heat pump in kW",
+    "note": "whatever you like",
+}
 
 
 def prosumer_table(path: Path, file: str | None = None) -> ProsumerTable:

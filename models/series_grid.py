@@ -1,6 +1,6 @@
 """From time stamps as people write them to an even grid in UTC, with every gap, repetition and clock change named."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
@@ -14,6 +14,7 @@ from cosim.models.table_file import shown
 
 Fill = Literal["none", "hold", "linear", "zero"]
 DAY_S: Final = 86_400
+EXAMPLES: Final = 3
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 YEARS: Final = (1900, 2200)
 CHOICES: Final = 'fill = "hold", "linear" or "zero" would stand in for it'
@@ -42,15 +43,27 @@ def stamps_utc(texts: Sequence[str], labels: Sequence[str], zone: str | None, fi
     seconds = np.zeros(len(texts), dtype=np.int64)
     local = ZoneInfo(zone) if zone else None
     seen: set[datetime] = set()
-    faults: list[Fault] = []
+    wrong: dict[str, list[int]] = {}
     for row, text in enumerate(texts):
         try:
             seconds[row] = _second(text, local, seen)
         except ValueError as error:
-            faults.append(Fault(file, f"{labels[row]} time", repr(shown(text)), str(error)))
-    if faults:
-        raise BadInputError(first_faults(faults, file))
+            wrong.setdefault(str(error), []).append(row)
+    if wrong:
+        raise BadInputError(first_faults(_stamp_faults(wrong, texts, labels, file), file))
     return seconds
+
+
+def _stamp_faults(
+    wrong: Mapping[str, Sequence[int]], texts: Sequence[str], labels: Sequence[str], file: str
+) -> Iterator[Fault]:
+    """Yield a fault for the first rows that each sentence is true of, and one for the rest of them."""
+    for sentence, rows in wrong.items():
+        for row in rows[:EXAMPLES]:
+            yield Fault(file, f"{labels[row]} time", repr(shown(texts[row])), sentence)
+        if rest := rows[EXAMPLES:]:
+            places = f"{labels[rest[0]]} to {labels[rest[-1]]}"
+            yield Fault(file, places, "", f"{len(rest)} more times of the same kind")
 
 
 def _second(text: str, zone: ZoneInfo | None, seen: set[datetime]) -> int:

@@ -82,8 +82,8 @@ class V2gCorridor:
         """Return the fleet's corridor with giving back.
 
         With `caution` the other cars' lower edge moves this share of the way to their upper one; cars that
-        give back have their reserve. One corridor for the whole fleet cannot say whose energy is late: other cars
-        may wait in the room that those which give back have not used.
+        give back have their reserve. One corridor for a mixed fleet cannot say whose energy is late: other cars
+        may wait in the room that those which give back have not used, so fleets are best of one kind.
         """
         others, early = ev.min_kwh - self.late_kwh, ev.max_kwh - self.max_kwh
         least = others + caution * (early - others) + self.min_kwh

@@ -13,6 +13,8 @@ from cosim.models.optimisation.two_stage import TwoStageProblem
 from cosim.models.optimisation.two_stage_exact import formulas, minimise, worst_case
 
 _KW = 1e3
+_ROUNDING = 1e-9
+"""Share of the largest row below which a row is rounding: nobody moves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ def _operator_cost(
 
 def _operator_rows(operator: OperatorTerms, lower: cp.Expression, upper: cp.Expression) -> list[cp.Constraint]:
     """Return the rows at their worst corners of the bands, and bands that always hold zero."""
+    reach = np.abs(operator.matrix).sum(axis=1)
+    moved = np.flatnonzero(reach > _ROUNDING * reach.max(initial=0.0))
     up, down = np.maximum(operator.matrix, 0.0) * _KW, np.minimum(operator.matrix, 0.0) * _KW
     most, least = up @ upper + down @ lower, up @ lower + down @ upper
     # Rows differ in unit: each is counted in what a MW of everybody makes of it.

@@ -60,14 +60,14 @@ class Balancing:
 class AtcGrowth:
     """Classical target cascading: the weight w, of which the penalty is 2 w^2, grows by beta every round.
 
-    Fast, but it may come to rest beside the optimum: the larger the cap on the weight's growth, the further from it.
+    Fast, but it may come to rest beside the optimum: the larger the cap on the penalty's growth, the further from it.
     """
 
     beta: float = 1.1
     cap: float = 20.0
 
     def factor(self, progress: Progress) -> float:
-        return max(min(self.beta**2, self.cap**2 / progress.growth), 1.0)
+        return max(min(self.beta**2, self.cap / progress.growth), 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,7 +212,10 @@ def solve_by_formulas(problem: TwoStageProblem) -> ExactAnswer:
 def minimise(cost: Any, constraints: list[Any]) -> float:
     """Minimise by Clarabel and return the least cost; RuntimeError where it was not proved."""
     program = cp.Problem(cp.Minimize(cost), constraints)
-    program.solve(solver=cp.CLARABEL)
+    try:
+        program.solve(solver=cp.CLARABEL)
+    except cp.SolverError as error:
+        raise RuntimeError(f"the formulas' program was not solved: {error}") from error
     if program.status != cp.OPTIMAL:
         raise RuntimeError(f"the formulas' program is {program.status}")
     return float(program.value)

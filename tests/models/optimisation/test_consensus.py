@@ -201,10 +201,10 @@ def test_balancing_looks_every_fifth_round_until_the_sixtieth(number, primal, du
 
 
 def test_growth_is_capped():
-    """The weight of target cascading grows to twenty times, the penalty of the conditional rule too, no further."""
+    """A penalty grows to twenty times its start, no further."""
     assert AtcGrowth(1.1).factor(at(3, 1.0, 1.0)) == pytest.approx(1.21)
-    assert AtcGrowth(1.1).factor(at(3, 1.0, 1.0, growth=390.0)) == pytest.approx(400.0 / 390.0)
-    assert AtcGrowth(1.1).factor(at(3, 1.0, 1.0, growth=500.0)) == 1.0
+    assert AtcGrowth(1.1).factor(at(3, 1.0, 1.0, growth=19.0)) == pytest.approx(20.0 / 19.0)
+    assert AtcGrowth(1.1).factor(at(3, 1.0, 1.0, growth=25.0)) == 1.0
     assert Conditional().factor(at(0, 1.0, 1.0)) == 1.0
     assert Conditional().factor(at(1, 0.7, 1.0, before=1.0)) == 1.0
     assert Conditional().factor(at(1, 0.8, 1.0, before=1.0)) == 1.5
