@@ -4,20 +4,26 @@ import re
 import shlex
 import sys
 import textwrap
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cosim.clock import Clock
+from cosim.experiments.build import Build
 from cosim.experiments.checking import check_plugin
 from cosim.experiments.plugins import registries
 from cosim.experiments.run import Request
+from cosim.experiments.scenario import Scenario
+from cosim.models.errors import BadInputError
+from cosim.registry import allow_plugins
 
 TEXT = (Path(__file__).parent.parent / "docs" / "extending.md").read_text()
 BLOCKS = [textwrap.dedent(block) for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)]
-PLUGINS, (USE,) = [block for block in BLOCKS if "my_plugins" not in block], [b for b in BLOCKS if "my_plugins" in b]
-CLASSES = [re.search(r"^class (\w+)", block, re.MULTILINE)[1] for block in PLUGINS]
+CLASSES = [re.search(r"^class (\w+)", block, re.MULTILINE)[1] for block in BLOCKS]
+(SECTION,) = [tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)]
 CHECKS = re.findall(r"^ +cosim check (\S+)$", TEXT, re.MULTILINE)
 RUNS = re.findall(r"^ +(cosim run .+)$", TEXT, re.MULTILINE)
 INTERVALS = 2
@@ -26,7 +32,7 @@ INTERVALS = 2
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     """Give a folder with all plug-ins in one file, as the text says; what is imported from it is forgotten again."""
-    (tmp_path / "my_plugins.py").write_text("\n\n".join(PLUGINS))
+    (tmp_path / "my_plugins.py").write_text("\n\n".join(BLOCKS))
     monkeypatch.delitem(sys.modules, "my_plugins", raising=False)
     monkeypatch.chdir(tmp_path)
     yield tmp_path
@@ -52,15 +58,15 @@ def request_of(line: str, folder: Path) -> Request:
 
 
 def test_every_kind_of_plug_in_is_shown():
-    """One block for every kind that can be named, for both forms of a strategy and for a tariff, each short."""
-    assert len(PLUGINS) == len(registries()) + 2
+    """One block for every kind that can be named, two for the two forms of a strategy, each short."""
+    assert len(BLOCKS) == len(registries()) + 1
     assert [f"my_plugins:{name}" for name in CLASSES] == CHECKS
-    for block in PLUGINS:
+    for block in BLOCKS:
         body = [line for line in block.splitlines() if line and not line.startswith(("from ", "import "))]
         assert len(body) <= 14
 
 
-@pytest.mark.parametrize("block", PLUGINS, ids=CLASSES)
+@pytest.mark.parametrize("block", BLOCKS, ids=CLASSES)
 def test_each_block_is_complete(block):
     """Nothing is needed from the blocks before."""
     exec(compile(block, "docs/extending.md", "exec"), {"__name__": "a_block"})  # noqa: S102, it is our own text
@@ -84,17 +90,27 @@ def test_each_run_begins_and_calls_the_plug_in(line, folder):
     name = re.search(r"my_plugins:(\w+)", line)[1]
     cast = world.cast
     held = [cast.operator._policy, cast.operator._rule, cast.marketplace._mechanism, cast.forecaster.forecaster]
+    held.append(world.setting.tariff)
     for cohort in cast.prosumers.cohorts:
         held += cohort._members if hasattr(cohort, "_members") else [cohort._strategy]
     held += [cohort.make() for cohort in cast.prosumers.negotiators.cohorts]
     assert name in {type(plugin).__name__ for plugin in held}
 
 
-def test_the_tariff_is_used(folder, monkeypatch, capsys):
-    """The last block runs and prints the price of its tariff at night."""
-    monkeypatch.syspath_prepend(folder)
-    exec(compile(USE, "docs/extending.md", "exec"), {"__name__": "a_block"})  # noqa: S102, it is our own text
-    assert capsys.readouterr().out.strip() == "[0.18]"
+def test_a_scenario_file_names_a_plug_in(folder):
+    """The section shown makes a world with the plug-in once its module is allowed, and is refused before that."""
+    scenario, here = Scenario.load("smoke-v1")
+    raw = scenario.model_dump(mode="json") | SECTION
+    build = Build(Scenario.checked(raw, "mine.toml"), here)
+    with pytest.raises(
+        BadInputError, match=r"tariff\.kind is 'my_plugins:EveningPeak'; code of your own needs --allow"
+    ):
+        build.world()
+    setting = replace(build, allowed=allow_plugins(["my_plugins"], folder)).world().setting
+    told = setting.tariff.prices(3600 * np.arange(24), np.ones(24))
+    # The run begins at midnight UTC+1, which is one o'clock in summer time.
+    assert np.flatnonzero(told.energy_eur_per_kwh == 0.32).tolist() == [16, 17, 18, 19]
+    assert set(told.sell_eur_per_kwh) == {0.06}
 
 
 def test_names_in_the_text_exist():

@@ -120,17 +120,16 @@ def _operator_cost(
 
 def _operator_rows(operator: OperatorTerms, lower: cp.Expression, upper: cp.Expression) -> list[cp.Constraint]:
     """Return the rows at their worst corners of the bands, and bands that always hold zero."""
-    reach = np.abs(operator.matrix).sum(axis=1)
-    moved = np.flatnonzero(reach > _ROUNDING * reach.max(initial=0.0))
     up, down = np.maximum(operator.matrix, 0.0) * _KW, np.minimum(operator.matrix, 0.0) * _KW
     most, least = up @ upper + down @ lower, up @ lower + down @ upper
     # Rows differ in unit: each is counted in what a MW of everybody makes of it.
     reach = np.abs(operator.matrix).sum(axis=1) * _KW
-    unit = np.where(reach > 0.0, reach, 1.0)
+    moved = reach > _ROUNDING * reach.max(initial=0.0)
+    unit = np.where(moved, reach, 1.0)
     constraints = [lower <= 0, upper >= 0]
     for value, limit in ((most, operator.upper_rhs.T), (-least, -operator.lower_rhs.T)):
         limited = np.isfinite(limit)
-        rows = limited.any(axis=1)
+        rows = limited.any(axis=1) & moved
         mask, scale = limited[rows], 1.0 / unit[rows, None]
         constraints.append(cp.multiply(mask * scale, value[rows]) <= np.where(mask, limit[rows] * scale, 1.0))
     return constraints
