@@ -62,7 +62,7 @@ def interval_agreed(
     opened = yield from _opened(gates, gates.interval, setting, now, view, steps, committed)
     grant = yield from _talked(gates.interval, view, opened)
     room, fair, price = (part.stacked()[..., 0] for part in (grant.room, grant.fair, grant.price))
-    letter = EnvelopeGrant(index, round=0, envelopes=grant.room.bands(0))
+    letter = EnvelopeGrant(index, round=0, envelopes=grant.bands)
     figures = {"room_rounds": float(grant.rounds), "room_settled": float(grant.settled)}
     day, count = state.day_of(index), len(setting.ids)
     if day is None:

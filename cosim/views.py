@@ -264,6 +264,7 @@ class RoomGrant:
 
     Attributes:
         room: bands that the grid carries in every point of theirs, and net powers inside.
+        bands: what is granted for the first step: with the room that is left over, which costs nothing.
         price: what a kWh more of each part cost.
         fair: the room that everybody would have had without a negotiation, its endowment.
         rounds: how many rounds it took.
@@ -271,6 +272,7 @@ class RoomGrant:
     """
 
     room: Room
+    bands: Envelopes
     price: RoomPrice
     fair: Room
     rounds: int

@@ -173,7 +173,9 @@ def reconfigure(
     kicks: Annotated[int, typer.Option(help="How often to search again from the best state, disturbed.")] = 100,
     seconds: Annotated[float | None, typer.Option(help="Stop searching after so long; a guard only.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the kicks.")] = 0,
-    certify: Annotated[bool, typer.Option("--certify", help="Prove a bound: no radial state loses less.")] = False,
+    certify: Annotated[
+        bool, typer.Option("--certify", help="Prove a bound: no state loses less. May take a minute, or --seconds.")
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Find the branches to open so that a network's own loads lose least."""
@@ -184,7 +186,9 @@ def reconfigure(
         if json_:
             typer.echo(json.dumps(figures, indent=2, sort_keys=True, allow_nan=False))
         else:
-            _print_figures({key: ", ".join(value) if isinstance(value, list) else value for key, value in figures.items()})
+            _print_figures(
+                {key: ", ".join(value) if isinstance(value, list) else value for key, value in figures.items()}
+            )
 
 
 @app.command()
@@ -331,8 +335,18 @@ def _finish(folder: Path, *, finished: bool, baseline: Any, report: bool, as_jso
 def _print_figures(figures: dict[str, Any]) -> None:
     width = max(len(name) for name in figures)
     for name, value in figures.items():
-        shown = "-" if value is None else f"{value:,.6g}" if isinstance(value, float) else str(value)
-        typer.echo(f"  {name:{width}}  {shown}")
+        typer.echo(f"  {name:{width}}  {_figure(value)}")
+
+
+def _figure(value: Any) -> str:
+    """Return a figure as text: lists with commas, counts behind their names, a dash for what there is not."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_figure(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_figure, value))
+    if value is None:
+        return "-"
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)
 
 
 def _printable(text: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from cosim.agents.prosumer.population import Population
 from cosim.experiments.build import Build, split
 from cosim.experiments.homes import portfolio
 from cosim.experiments.inputs import read_inputs
@@ -21,10 +22,11 @@ def describe(build: Build) -> dict[str, dict[str, Any]]:
     scenario = build.scenario
     inputs = read_inputs(scenario, build.folder, build.file)
     prosumers, passive = split(inputs.customers, scenario.people.only, build.file)
-    build.world()
+    population = build.world().cast.prosumers
+    assert isinstance(population, Population)
     return {
         "scenario": {"name": scenario.name, "title": scenario.title, "seed": scenario.seed},
-        "who": _who(scenario.people, prosumers, passive),
+        "who": _who(prosumers, passive, {cohort.name: len(cohort.rows) for cohort in population.cohorts}),
         "what": _ratings(scenario.people, prosumers, passive),
         "where": _feeder(inputs.feeder, scenario),
         "when": {
@@ -52,8 +54,7 @@ def describe(build: Build) -> dict[str, dict[str, Any]]:
     }
 
 
-def _who(people: People, prosumers: ProsumerTable, passive: ProsumerTable) -> dict[str, Any]:
-    strategies = Counter(people.strategies.get(name, people.strategy) for name in prosumers.ids)
+def _who(prosumers: ProsumerTable, passive: ProsumerTable, strategies: dict[str, int]) -> dict[str, Any]:
     return {
         "prosumers": len(prosumers),
         "passive_customers": len(passive),

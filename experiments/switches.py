@@ -40,8 +40,8 @@ def reconfigured(wish: Wish) -> dict[str, Any]:
     feeder = load_feeder(wish.network, Path(wish.network).name if wish.network.endswith(".json") else None)
     if not is_radial(feeder):
         raise BadInputError.one(feeder.name, "switch state", "meshed", "reconfiguration begins with a radial one")
-    began = time.perf_counter()
-    answer = Reconfigurer(feeder)(
+    asked, began = Reconfigurer(feeder), time.perf_counter()
+    answer = asked(
         wish.load_scale * feeder.load_kw,
         wish.load_scale * feeder.load_kvar,
         band=Band(
@@ -62,11 +62,17 @@ def _faults(wish: Wish) -> list[Fault]:
         ("--kicks", wish.kicks, 0 <= wish.kicks <= MOST_KICKS, f"0 to {MOST_KICKS:,}"),
         ("--seed", wish.seed, wish.seed >= 0, "0 and above"),
         ("--seconds", wish.seconds, wish.seconds is None or 0.0 < wish.seconds < np.inf, "above 0"),
-        *((name, value, value is None or VM_PU[0] < value < VM_PU[1], "above 0 and below 2 pu")
-          for name, value in (("--vm-min", low), ("--vm-max", high))),
+        *(
+            (name, value, value is None or VM_PU[0] < value < VM_PU[1], "above 0 and below 2 pu")
+            for name, value in (("--vm-min", low), ("--vm-max", high))
+        ),
         ("--vm-min", low, low is None or high is None or not low >= high, "below --vm-max"),
     ]
-    return [Fault("command line", name, str(value), f"allowed is {allowed}") for name, value, good, allowed in checks if not good]
+    return [
+        Fault("command line", name, str(value), f"allowed is {allowed}")
+        for name, value, good, allowed in checks
+        if not good
+    ]
 
 
 def _figures(feeder: Feeder, answer: Reconfiguration, wall_s: float) -> dict[str, Any]:
@@ -90,7 +96,9 @@ def _figures(feeder: Feeder, answer: Reconfiguration, wall_s: float) -> dict[str
     }
     if unsupplied := int((~islands(feeder)).sum()):
         figures["buses_without_voltage"] = unsupplied
-    if feeder.closed.all():
+    if not np.isfinite(loss_kw):
+        figures["note"] = "no radial state was found that carries these loads"
+    elif feeder.closed.all():
         figures["note"] = "no branch is open: the network has no ties, and its own state is the only radial one"
     return figures
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cosim.agents.dso.envelopes.fair import FairEnvelopes
+from cosim.agents.dso.leftover import with_leftover
 from cosim.agents.dso.office import GridOffice
 from cosim.agents.dso.room_rows import (
     HorizonErrors,
@@ -167,6 +168,7 @@ class RoomDesk:
         fair = self.scene.fair
         return RoomGrant(
             room=Room(bands.lower_kw, bands.upper_kw, np.clip(room.net_kw, bands.lower_kw, bands.upper_kw)),
+            bands=self._widened(Envelopes(bands.lower_kw[:, 0], bands.upper_kw[:, 0])),
             price=self.price,
             fair=Room(fair.lower_kw, fair.upper_kw, np.clip(0.0, fair.lower_kw, fair.upper_kw)),
             rounds=self._round,
@@ -220,6 +222,12 @@ class RoomDesk:
             shrunk = _between(scene.fair, bands, share)
             lower[:, step], upper[:, step] = shrunk.lower_kw[:, step], shrunk.upper_kw[:, step]
         return Box(lower, upper)
+
+    def _widened(self, bands: Envelopes) -> Envelopes:
+        """Return the first step's bands with the room that is left over."""
+        scene = self.scene
+        passive = PassiveLoad(scene.passive.p_kw[0], scene.passive.q_kvar[0])
+        return with_leftover(bands, scene.office, scene.reactive_kvar[0], passive)
 
     def _letter(self) -> RoomOffer:
         everybody = np.ones(len(self.scene.firm_kw), dtype=bool)

@@ -6,6 +6,7 @@ with several slacks, a forest, is a spanning tree of this graph. A path between 
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -14,6 +15,15 @@ from scipy.sparse.csgraph import breadth_first_order
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.graph import component_labels
 from cosim.models.grid.topology import islands
+
+
+class Ends(NamedTuple):
+    """A graph of N nodes and E edges: where the edges at each node begin (N + 1,), which (2 E,); nodes of each (E,)."""
+
+    first: np.ndarray
+    edge: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +50,13 @@ class Meshes:
         return len(self.branch) - self.nodes + 1
 
     @cached_property
-    def adjacency(self) -> tuple[np.ndarray, np.ndarray]:
-        """Edges at each node: where they begin (N + 1,), and the edges (2 E,)."""
+    def ends(self) -> Ends:
+        """The graph for kernels."""
         source = np.concatenate([self.start, self.end])
         edge = np.tile(np.arange(len(self.branch)), 2)
         first = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=self.nodes))])
-        return first.astype(np.int64), edge[np.lexsort((edge, source))].astype(np.int64)
+        ordered = edge[np.lexsort((edge, source))].astype(np.int64)
+        return Ends(first.astype(np.int64), ordered, self.start, self.end)
 
     @cached_property
     def membership(self) -> np.ndarray:
@@ -83,9 +94,7 @@ class Meshes:
     def parents(self, closed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return nodes with parents first, as far as they are reached, and the edge that feeds each, -1 for none."""
         used = np.flatnonzero(closed)
-        graph = coo_array(
-            (used + 1.0, (self.start[used], self.end[used])), shape=(self.nodes, self.nodes)
-        ).tocsr()
+        graph = coo_array((used + 1.0, (self.start[used], self.end[used])), shape=(self.nodes, self.nodes)).tocsr()
         order, above = breadth_first_order(graph, 0, directed=False)
         via = np.full(self.nodes, -1, dtype=np.int64)
         for near, far in ((self.start, self.end), (self.end, self.start)):

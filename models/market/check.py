@@ -1,16 +1,22 @@
 """Does a mechanism keep the contract? It is run on awkward and random books, and what it broke is listed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from cosim.models.market.mechanism import CLAIMS, Clearing, MarketContext, Mechanism, Trades
+from cosim.models.market.check_claims import (
+    CONTEXT,
+    MONEY_TOLERANCE_EUR,
+    OUTCOME_TESTS,
+    PROSUMERS,
+    TRUTH_TESTS,
+    limits_hold,
+    money,
+    per_owner,
+    truthful,
+)
+from cosim.models.market.mechanism import CLAIMS, Clearing, Mechanism, Trades
 from cosim.models.market.order import BUY, SELL, Orders
-from cosim.models.time import Interval
-
-PROSUMERS = 12
-MONEY_TOLERANCE_EUR = 1e-9
-CONTEXT = MarketContext(Interval(0, 0, 900), floor_eur_per_kwh=0.08, ceiling_eur_per_kwh=0.30)
 
 
 def check_mechanism(mechanism: Mechanism) -> list[str]:
@@ -21,7 +27,7 @@ def check_mechanism(mechanism: Mechanism) -> list[str]:
     ]
     for title, orders in books():
         broken += [f"{title}: {what}" for what in _check_book(mechanism, orders)]
-    return broken
+    return broken or _check_truth(mechanism)
 
 
 def books() -> Iterator[tuple[str, Orders]]:
@@ -72,6 +78,12 @@ def _check_book(mechanism: Mechanism, orders: Orders) -> list[str]:
         return [f"failed with {type(error).__name__}: {error}"]
 
 
+def _check_truth(mechanism: Mechanism) -> list[str]:
+    """Look whether anybody gains by stating another limit; only of a mechanism that keeps all else."""
+    wrong = [claim for claim in TRUTH_TESTS if claim in mechanism.claims and not truthful(mechanism, claim)]
+    return [f"claims {claim!r} in vain: {CLAIMS[claim]}" for claim in wrong]
+
+
 def _broken_promises(mechanism: Mechanism, orders: Orders) -> list[str]:
     clearing, again = (mechanism.clear(_locked(orders), CONTEXT) for _ in range(2))
     shuffle = np.random.default_rng(2).permutation(len(orders))
@@ -79,11 +91,12 @@ def _broken_promises(mechanism: Mechanism, orders: Orders) -> list[str]:
     for outcome in (clearing, again, shuffled):
         if wrong := _form_faults(outcome, orders):
             return wrong
-    claims = [(claim, test) for claim, test in _CLAIM_TESTS.items() if claim in mechanism.claims]
+    claims = [(claim, test) for claim, test in OUTCOME_TESTS.items() if claim in mechanism.claims]
+    bound = "ignores_limits" not in mechanism.claims
     checks = [
         ("an order is filled beyond its energy", bool(np.all(clearing.filled_wh <= orders.energy_wh))),
         ("fills and trades disagree", _fills_are_traded(clearing, orders)),
-        ("a limit is not respected", _limits_hold(clearing, orders)),
+        ("a limit is not respected", not bound or limits_hold(clearing, orders)),
         (
             "there is a public price without trades",
             clearing.price_eur_per_kwh is None or len(clearing.trades) > 0,
@@ -110,11 +123,11 @@ def _form_faults(clearing: Clearing, orders: Orders) -> list[str]:
         return ["trades and fills must be int64 columns"]
     if clearing.filled_wh.shape != orders.owner.shape:
         return [f"filled_wh has shape {clearing.filled_wh.shape}; {orders.owner.shape} is needed"]
-    if any(column.shape != trades.price_eur_per_kwh.shape for column in rows):
+    if any(column.shape != trades.price_eur_per_kwh.shape for column in (*rows, trades.spread_eur_per_kwh)):
         return ["columns of trades differ in length"]
     public = 0.0 if clearing.price_eur_per_kwh is None else clearing.price_eur_per_kwh
     checks = {
-        "a price is not finite": np.isfinite([public, *trades.price_eur_per_kwh]).all(),
+        "a price is not finite": np.isfinite([public, *trades.price_eur_per_kwh, *trades.spread_eur_per_kwh]).all(),
         "a trade moves nothing or less": (trades.energy_wh > 0).all(),
         "a fill is negative": (clearing.filled_wh >= 0).all(),
         "somebody trades who is not in the book": np.isin(np.concatenate(rows[:2]), orders.owner).all(),
@@ -124,17 +137,9 @@ def _form_faults(clearing: Clearing, orders: Orders) -> list[str]:
 
 def _fills_are_traded(clearing: Clearing, orders: Orders) -> bool:
     sold, bought = (np.where(orders.side == side, clearing.filled_wh, 0) for side in (SELL, BUY))
-    return np.array_equal(_per_owner(orders, sold), clearing.trades.sold_wh(PROSUMERS)) and np.array_equal(
-        _per_owner(orders, bought), clearing.trades.bought_wh(PROSUMERS)
+    return np.array_equal(per_owner(orders, sold), clearing.trades.sold_wh(PROSUMERS)) and np.array_equal(
+        per_owner(orders, bought), clearing.trades.bought_wh(PROSUMERS)
     )
-
-
-def _limits_hold(clearing: Clearing, orders: Orders) -> bool:
-    """No seller gets less, and no buyer pays more, than the limits of its filled orders add up to."""
-    worth = clearing.filled_wh / 1000 * orders.limit_eur_per_kwh
-    asked, offered = (_per_owner(orders, np.where(orders.side == side, worth, 0)) for side in (SELL, BUY))
-    earned, paid = _money(clearing.trades)
-    return bool(np.all(earned >= asked - MONEY_TOLERANCE_EUR) and np.all(paid <= offered + MONEY_TOLERANCE_EUR))
 
 
 def _same(one: Clearing, other: Clearing) -> bool:
@@ -152,55 +157,10 @@ def _alike(one: Clearing, other: Clearing) -> bool:
 
 
 def _outcome(trades: Trades) -> tuple[np.ndarray, ...]:
-    return trades.sold_wh(PROSUMERS), trades.bought_wh(PROSUMERS), *_money(trades)
+    return trades.sold_wh(PROSUMERS), trades.bought_wh(PROSUMERS), *money(trades)
 
 
 def _columns(clearing: Clearing) -> tuple[np.ndarray, ...]:
     trades = clearing.trades
-    return trades.seller, trades.buyer, trades.energy_wh, trades.price_eur_per_kwh, clearing.filled_wh
-
-
-def _money(trades: Trades) -> tuple[np.ndarray, np.ndarray]:
-    """EUR earned as a seller and paid as a buyer, each (PROSUMERS,)."""
-    amounts = trades.energy_wh / 1000 * trades.price_eur_per_kwh
-    return (
-        np.bincount(trades.seller, weights=amounts, minlength=PROSUMERS),
-        np.bincount(trades.buyer, weights=amounts, minlength=PROSUMERS),
-    )
-
-
-def _per_owner(orders: Orders, amounts: np.ndarray) -> np.ndarray:
-    return np.bincount(orders.owner, weights=amounts, minlength=PROSUMERS)
-
-
-def _efficient(clearing: Clearing, orders: Orders) -> bool:
-    surplus = -(clearing.filled_wh / 1000 * orders.limit_eur_per_kwh * orders.side).sum()
-    return bool(surplus >= _greatest_surplus_eur(orders) - MONEY_TOLERANCE_EUR)
-
-
-def _greatest_surplus_eur(orders: Orders) -> float:
-    """Match best bid with cheapest offer, one pair at a time, as long as both gain."""
-    rows = list(zip(orders.limit_eur_per_kwh.tolist(), orders.energy_wh.tolist(), orders.side.tolist(), strict=True))
-    offers = sorted(([limit, energy] for limit, energy, side in rows if side == SELL), reverse=True)
-    bids = sorted([limit, energy] for limit, energy, side in rows if side == BUY)
-    surplus = 0.0
-    while offers and bids and bids[-1][0] > offers[-1][0]:
-        energy = min(bids[-1][1], offers[-1][1])
-        surplus += energy / 1000 * (bids[-1][0] - offers[-1][0])
-        for heap in (offers, bids):
-            heap[-1][1] -= energy
-            if not heap[-1][1]:
-                heap.pop()
-    return surplus
-
-
-def _uniform(clearing: Clearing, _: Orders) -> bool:
-    return bool(np.all(clearing.trades.price_eur_per_kwh == clearing.price_eur_per_kwh))
-
-
-# "budget_balanced" is missing because a trade has one price: its form keeps that promise.
-_CLAIM_TESTS: dict[str, Callable[[Clearing, Orders], bool]] = {
-    "individually_rational": _limits_hold,
-    "efficient": _efficient,
-    "uniform_price": _uniform,
-}
+    prices = trades.price_eur_per_kwh, trades.spread_eur_per_kwh
+    return trades.seller, trades.buyer, trades.energy_wh, *prices, clearing.filled_wh

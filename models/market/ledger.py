@@ -27,6 +27,7 @@ class LedgerKind(IntEnum):
     ROOM_DAY_AHEAD = 8
     ROOM = 9
     ROOM_TOP_UP = 10
+    TRADE_SPREAD = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Accounts:
 
     @property
     def marketplace(self) -> int:
-        """Earns the market fee."""
+        """Earns the market fee, and what buyers pay beyond what sellers get; adds what they pay less."""
         return self.prosumers + 2
 
     @property

@@ -1,44 +1,69 @@
 """The contract of a market mechanism: a book of orders in, trades out."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 import numpy as np
 
-from cosim.models.market.order import Orders
+from cosim.models.market.order import WH_PER_KWH, Orders
 from cosim.models.time import Interval
 
 CLAIMS = {
-    "budget_balanced": "what buyers pay is what sellers get (a trade has one price, so it always is)",
+    "budget_balanced": "what buyers pay is what sellers get, but for the rounding of each trade to 0.00001 EUR",
+    "no_deficit": "buyers pay at least what sellers get: the marketplace never adds money",
     "individually_rational": "nobody is worse off than without trading, by the limits stated",
     "efficient": "no other trades have a greater total surplus, by the limits stated",
     "uniform_price": "every trade is settled at the public price",
+    "truthful": "with one order each, nobody gains by stating another limit than its own",
+    "truthful_units": "with one order each and all of one size, nobody gains by stating another limit than its own",
+    "ignores_limits": "orders may be filled at prices beyond their limits: who takes part has agreed to that beforehand",
 }
-"""Properties a mechanism may claim; `check_mechanism` tests those it claims."""
+"""Properties a mechanism may claim; `check_mechanism` tests them. Limits bind unless `ignores_limits` is claimed."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarketContext:
-    """What a mechanism knows beside the book: the interval and the supplier's price band in EUR/kWh.
+    """What a mechanism knows beside the book: the interval, the supplier's price band and the market fee in EUR/kWh.
 
     `floor_eur_per_kwh` is what a seller gets without the market, `ceiling_eur_per_kwh` what a buyer pays
-    without it.
+    without it. `fee_eur_per_kwh` is what the marketplace charges each side beside the price.
     """
 
     interval: Interval
     floor_eur_per_kwh: float
     ceiling_eur_per_kwh: float
+    fee_eur_per_kwh: float = 0.0
+
+    @property
+    def corridor_eur_per_kwh(self) -> tuple[float, float]:
+        """Prices between which trading beats the supplier for both sides, fees paid.
+
+        Where fees leave no such price, both are the middle of the band.
+        """
+        lower, upper = self.floor_eur_per_kwh + self.fee_eur_per_kwh, self.ceiling_eur_per_kwh - self.fee_eur_per_kwh
+        middle = (lower + upper) / 2
+        return min(lower, middle), max(upper, middle)
 
 
 @dataclass(frozen=True, slots=True)
 class Trades:
-    """Trades as columns (k,): `seller`, `buyer` int64 rows, `energy_wh` int64 >= 0, `price_eur_per_kwh`."""
+    """Trades as columns (k,): `seller`, `buyer` int64 rows, `energy_wh` int64 >= 0, and two prices.
+
+    `price_eur_per_kwh` is what the seller gets; the buyer pays `spread_eur_per_kwh` more, which the marketplace
+    keeps, or adds where it is negative. A single number (0 by default) holds for all trades.
+    """
 
     seller: np.ndarray
     buyer: np.ndarray
     energy_wh: np.ndarray
     price_eur_per_kwh: np.ndarray
+    spread_eur_per_kwh: np.ndarray = field(default_factory=lambda: np.zeros(()))
+
+    def __post_init__(self) -> None:
+        if np.ndim(self.spread_eur_per_kwh) == 0:
+            whole = np.full(np.shape(self.price_eur_per_kwh), self.spread_eur_per_kwh)
+            object.__setattr__(self, "spread_eur_per_kwh", whole)
 
     @classmethod
     def empty(cls) -> Self:
@@ -53,6 +78,11 @@ class Trades:
     def volume_wh(self) -> int:
         """Energy traded, counted once."""
         return int(self.energy_wh.sum())
+
+    @property
+    def budget_eur(self) -> float:
+        """What buyers pay beyond what sellers get: a surplus of the marketplace, or a deficit where negative."""
+        return float((self.energy_wh * self.spread_eur_per_kwh).sum() / WH_PER_KWH)
 
     def sold_wh(self, count: int) -> np.ndarray:
         """Energy sold by each of `count` prosumers, int64 (count,)."""
@@ -69,7 +99,10 @@ class Trades:
 
 @dataclass(frozen=True, slots=True)
 class Clearing:
-    """The outcome: trades, the public price (None without one), what each order got in Wh, int64 (m,)."""
+    """The outcome: trades, the public price (None without one), what each order got in Wh, int64 (m,).
+
+    Where prices differ from trade to trade the public price is their mean, as a figure to learn from.
+    """
 
     trades: Trades
     price_eur_per_kwh: float | None
@@ -110,7 +143,7 @@ def void(trades: Trades, sold_limit_wh: np.ndarray, bought_limit_wh: np.ndarray)
         _share(trades.energy_wh, trades.seller, sold, sold_limit_wh),
         _share(trades.energy_wh, trades.buyer, bought, bought_limit_wh),
     )
-    return Trades(trades.seller, trades.buyer, kept_wh, trades.price_eur_per_kwh)
+    return replace(trades, energy_wh=kept_wh)
 
 
 def _share(energy_wh: np.ndarray, owner: np.ndarray, total_wh: np.ndarray, limit_wh: np.ndarray) -> np.ndarray:

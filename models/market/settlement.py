@@ -3,7 +3,7 @@
 ===============  ==================  ===========  ========================================================
 kind             energy              partner      price
 ===============  ==================  ===========  ========================================================
-TRADE            trades              prosumer     of the trade
+TRADE            trades              prosumer     of the trade, as the seller gets it
 CONTRACT         nominated - traded  supplier     energy price when taking, feed-in price when giving
 IMBALANCE        metered - nominated supplier     1.3 x energy price when short, 0.7 x feed-in price when long
 PASSIVE          passive customers   supplier     as CONTRACT
@@ -14,6 +14,7 @@ MARKET_FEE       sold and bought     marketplace  market fee
 ROOM_DAY_AHEAD   room beyond fair    operator     of the day gate's negotiation
 ROOM             room moved since    operator     of the interval's negotiation
 ROOM_TOP_UP      1 kWh               operator     what a loser is paid
+TRADE_SPREAD     trades              marketplace  what the buyer pays beyond what the seller gets
 ===============  ==================  ===========  ========================================================
 
 From NETWORK_CHARGE on energy is what the charge is reckoned on; none changes hands. Energies are signed by
@@ -107,8 +108,12 @@ def settle(
     into the grid; `loss_wh` as `metered_loss_wh` gives it; `room` the account of negotiated room, and the interval
     it is about. Raises SimulationError when a price or an amount is not a number.
     """
+    accounts = Accounts(len(metered_wh))
     ledger = _energy_ledger(trades, nominated_wh, metered_wh, passive_wh, loss_wh, prices)
-    return ledger if room is None else ledger.followed_by(_room_ledger(*room, Accounts(len(metered_wh))))
+    if room is not None:
+        ledger = ledger.followed_by(_room_ledger(*room, accounts))
+    # Also true for NaN, which is refused when its row is made.
+    return ledger.followed_by(_spread_ledger(trades, accounts)) if trades.spread_eur_per_kwh.any() else ledger
 
 
 def _energy_ledger(
@@ -229,6 +234,14 @@ def _room_ledger(room: RoomAccount, interval: Interval, accounts: Accounts) -> L
     )
     operator, takes = np.full(len(party), accounts.operator), taken_wh > 0
     return _ledger(kind, np.where(takes, party, operator), np.where(takes, operator, party), np.abs(taken_wh), price)
+
+
+def _spread_ledger(trades: Trades, accounts: Accounts) -> Ledger:
+    """Settle between buyers and the marketplace what sellers do not get, or get on top (a negative price)."""
+    apart = trades.spread_eur_per_kwh != 0.0
+    buyer = trades.buyer[apart]
+    marketplace, kind = np.full(len(buyer), accounts.marketplace), np.full(len(buyer), LedgerKind.TRADE_SPREAD, np.int8)
+    return _ledger(kind, buyer, marketplace, trades.energy_wh[apart], trades.spread_eur_per_kwh[apart])
 
 
 def _ledger(kind: np.ndarray, payer: np.ndarray, payee: np.ndarray, energy_wh: np.ndarray, price: np.ndarray) -> Ledger:

@@ -4,8 +4,8 @@
     s.t.      loss_e >= r_e (P_e^2 + Q_e^2),  P and Q balanced at every node,  0 where z_e = 0
 
 The quadratic is approximated from outside by tangents of its perspective,
-``loss_e >= r_e (2 P0 P_e + 2 Q0 Q_e - (P0^2 + Q0^2) z_e)`` (Günlük and Linderoth, Math. Programming 124:183, 2010), which
-are added at the points that the program answers with. That HiGHS takes no quadratic integer programs is why.
+``loss_e >= r_e (2 P0 P_e + 2 Q0 Q_e - (P0^2 + Q0^2) z_e)`` (Günlük and Linderoth, Math. Programming 124:183,
+2010), added at the points that the program answers with: HiGHS takes no quadratic integer programs.
 """
 
 import time

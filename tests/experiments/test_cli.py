@@ -165,6 +165,15 @@ def test_describe_says_who_what_where(cosim):
     assert "demand_peak_kw" in text.stdout
 
 
+def test_describe_counts_the_strategies_of_the_run(cosim):
+    """Those drawn by share, too."""
+    words = ("--set", "people.shares={truthful=0.5}", "--set", "people.strategies={home-13='passive'}", "--json")
+    counted = json.loads(cosim("describe", "smoke-v1", *words).stdout)["who"]["strategies"]
+    assert counted.keys() == {"passive", "predictive", "truthful"}
+    assert counted["passive"] == 1
+    assert sum(counted.values()) == 10
+
+
 def test_gallery_and_strategies_list_what_there_is(cosim):
     """A line for each, and exit code 0."""
     assert "village-v1" in cosim("gallery").stdout

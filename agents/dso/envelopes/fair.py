@@ -13,23 +13,19 @@ import numpy as np
 
 from cosim.agents.dso.corner_errors import Errors, corner_errors, settled
 from cosim.agents.dso.envelopes.policy import EnvelopePolicy, Grant, Memory, wanted
+from cosim.agents.dso.leftover import with_leftover
 from cosim.agents.dso.office import GridOffice
 from cosim.agents.dso.search import largest_share
 from cosim.agents.dso.security import SecurityRows
 from cosim.models.envelope import Envelopes
 from cosim.models.grid.state import Diverged, GridState
 from cosim.models.optimisation.allocation import AllocationProblem, Rule, allocate
-from cosim.models.optimisation.allocation_tree import TreeRows
-from cosim.models.optimisation.robust_rows import Rows
 from cosim.models.step import PassiveLoad
 from cosim.models.stopwatch import section
 from cosim.views import GrantView
 
 CORRECTIONS = 8
 RETREATS = 6
-# Shares of what linear rows allow that AC power flow is asked about in turn: they neglect losses.
-TRIALS = (1.0, 0.95, 0.8, 0.5)
-NEGLIGIBLE = 1e-12
 
 
 @dataclass
@@ -48,45 +44,11 @@ class FairEnvelopes(EnvelopePolicy):
             passive = PassiveLoad(view.passive_kw, view.passive_kvar)
             states = office.at_corners(want, view.request.reactive_kvar, passive)
             if max(map(office.breach, states)) == 0.0:
-                return Grant(_with_leftover(want, view, office, passive))
+                return Grant(with_leftover(want, office, view.request.reactive_kvar, passive))
             grant = _Sharing(self.rule, view, office, passive, want).grant(memory, states)
             if grant.remarks:
                 return grant
-            return Grant(_with_leftover(grant.envelopes, view, office, passive))
-
-
-def _with_leftover(bands: Envelopes, view: GrantView, office: GridOffice, passive: PassiveLoad) -> Envelopes:
-    """Widen bands towards the ratings of the connections, first up and then down, as far as all corners are carried.
-
-    Linear rows say how far that might be; AC power flow is asked about that share and, if it refuses, about less.
-    """
-    reactive, rating = view.request.reactive_kvar, office.connection_kw
-    rows = office.security.rows(reactive, passive).rows
-    for widest in (
-        Envelopes(bands.lower_kw, np.maximum(bands.upper_kw, rating)),
-        Envelopes(np.minimum(bands.lower_kw, -rating), bands.upper_kw),
-    ):
-        room = _linear_share(rows, bands, widest)
-        for share in (trial * room for trial in TRIALS if room > 0.0):
-            wider = Envelopes(
-                bands.lower_kw + share * (widest.lower_kw - bands.lower_kw),
-                bands.upper_kw + share * (widest.upper_kw - bands.upper_kw),
-            )
-            if max(map(office.breach, office.at_corners(wider, reactive, passive))) == 0.0:
-                bands = wider
-                break
-    return bands
-
-
-def _linear_share(rows: Rows | TreeRows, bands: Envelopes, widest: Envelopes) -> float:
-    """Return the largest share in [0, 1] of a widening that all rows (m,) allow."""
-    least, greatest = rows.extremes(bands.lower_kw, bands.upper_kw)
-    lowest, highest = rows.extremes(widest.lower_kw, widest.upper_kw)
-    rise, fall = highest - greatest, least - lowest
-    with np.errstate(divide="ignore", invalid="ignore"):
-        above = np.where(rise > NEGLIGIBLE, (rows.upper_rhs - greatest) / rise, np.inf)
-        below = np.where(fall > NEGLIGIBLE, (least - rows.lower_rhs) / fall, np.inf)
-    return float(np.clip(min(above.min(initial=1.0), below.min(initial=1.0)), 0.0, 1.0))
+            return Grant(with_leftover(grant.envelopes, office, view.request.reactive_kvar, passive))
 
 
 class EqualEnvelopes(FairEnvelopes):

@@ -34,9 +34,7 @@ def ranked(situation: Situation, closed: np.ndarray) -> np.ndarray:
     """Return all states one exchange away from a radial one (E,), the most promising first (m, E)."""
     graph = situation.meshes
     shut, cut, change = exchanges(
-        *graph.adjacency,
-        graph.start,
-        graph.end,
+        graph.ends,
         closed,
         situation.free,
         situation.resistance,

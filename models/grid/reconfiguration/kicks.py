@@ -10,7 +10,7 @@ from cosim.models.grid.reconfiguration.question import Effort
 from cosim.models.grid.reconfiguration.situation import Situation
 from cosim.models.grid.reconfiguration.starts import opened_mesh
 
-FEWEST, MOST = 2, 4  # exchanges of a kick
+FEWEST, MOST = 2, 6  # exchanges of a kick
 
 
 @dataclass(frozen=True, eq=False)

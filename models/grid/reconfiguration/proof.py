@@ -4,13 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cosim.models.grid.kernel_spanning import UNFINISHED, radial_states
+from cosim.models.grid.kernel_spanning import UNFINISHED, Electric, radial_states
 from cosim.models.grid.reconfiguration.situation import Situation
 from cosim.models.grid.reconfiguration.starts import incidence, least_loss_flow
 
 MOST_STATES = 500_000
 MOST_PARTIAL = 3_000_000
+AT_ONCE = 4096
 SLACKENED = 1e-6  # of the limit, for rounding in the bounds
+# Below so much of the largest resistance, bounds are not trusted to that.
+LEAST_RESISTANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +27,8 @@ class Proven:
 def only_consumption(situation: Situation) -> bool:
     """Say whether losses without voltage drops are below those of AC power flow in every radial state.
 
-    They are where every bus draws active and reactive power over impedances with r, x >= 0 and all slacks have one
-    voltage: then no voltage is above theirs, and no branch carries less than what is consumed behind it.
+    They are where every bus draws active and reactive power over impedances with r, x >= 0: no voltage is then above
+    the highest of the slacks, and no branch carries less than what is consumed behind it.
     """
     graph, sweeper = situation.meshes, situation.sweeper
     inner = graph.node > 0
@@ -44,19 +47,16 @@ def lossless_currents(situation: Situation) -> np.ndarray:
 def prove(situation: Situation, closed: np.ndarray, merit_eur: float) -> Proven | None:
     """Judge every radial state that may have a lower merit than a state (E,) with a given one; None if too many.
 
-    Where `only_consumption` holds, states are left out whose loss without voltage drops is above that merit;
-    everywhere else all radial states are judged.
+    Where losses without voltage drops are a bound, states are left out for which it is above that merit; everywhere
+    else all radial states are judged.
     """
-    graph = situation.meshes
-    opened = _candidates(situation, closed, merit_eur if only_consumption(situation) else np.inf)
+    opened = candidates(situation, closed, merit_eur)
     if opened is None:
         return None
-    everything = closed | situation.free
-    loops = opened.shape[1]
-    for first in range(0, len(opened), 4096):
-        some = np.tile(everything, (len(opened[first : first + 4096]), 1))
-        some[np.arange(len(some))[:, None], opened[first : first + 4096]] = False
-        assert (some.sum(axis=1) == graph.nodes - 1).all(), loops
+    for first in range(0, len(opened), AT_ONCE):
+        part = opened[first : first + AT_ONCE]
+        some = np.tile(closed | situation.free, (len(part), 1))
+        some[np.arange(len(part))[:, None], part] = False
         values = situation.merit_eur(some, situation.judge(some))
         best = int(np.argmin(values))
         if values[best] < merit_eur:
@@ -64,32 +64,28 @@ def prove(situation: Situation, closed: np.ndarray, merit_eur: float) -> Proven 
     return Proven(closed, merit_eur)
 
 
-def _candidates(situation: Situation, closed: np.ndarray, merit_eur: float) -> np.ndarray | None:
-    """List what radial states below a merit have open (m, loops), None where there are too many."""
-    graph, everything = situation.meshes, closed | situation.free
+def candidates(situation: Situation, closed: np.ndarray, merit_eur: float) -> np.ndarray | None:
+    """List what radial states that may be below a merit have open (m, loops); None where there are too many."""
+    graph, everything, resistance = situation.meshes, closed | situation.free, situation.resistance
     loops = int(everything.sum()) - graph.nodes + 1
-    opened = np.empty((MOST_STATES, loops), dtype=np.int64)
     if loops == 0:
-        return opened[:1]
-    conductance = 1.0 / np.maximum(situation.resistance, 1e-9 * max(situation.resistance.max(), 1e-300))
+        return np.zeros((1, 0), dtype=np.int64)
+    least = LEAST_RESISTANCE * float(resistance.max())
+    trusted = only_consumption(situation) and bool((resistance >= least).all()) and least > 0.0
+    conductance = 1.0 / np.maximum(resistance, least if least > 0.0 else 1.0)
     drawn = lossless_currents(situation) * np.sqrt(situation.weight)[:, None]
     ends = incidence(graph)
     inverse = np.zeros((graph.nodes, graph.nodes))
     inverse[1:, 1:] = np.linalg.inv(((ends * np.where(everything, conductance, 0.0)) @ ends.T).toarray())
     potential = -drawn.reshape(-1, graph.nodes) @ inverse
-    flow = least_loss_flow(situation, everything, drawn)
-    bound = float((flow**2 @ situation.resistance).sum())
+    bound = float((least_loss_flow(situation, everything, drawn) ** 2 @ resistance).sum())
+    opened = np.empty((MOST_STATES, loops), dtype=np.int64)
     found = radial_states(
-        *graph.adjacency,
-        graph.start,
-        graph.end,
+        graph.ends,
+        Electric(conductance, inverse, potential),
         everything,
         ~situation.free,
-        conductance,
-        inverse,
-        potential,
-        bound,
-        merit_eur * (1.0 + SLACKENED),
+        (bound, merit_eur * (1.0 + SLACKENED) if trusted else np.inf),
         MOST_PARTIAL,
         opened,
     )

@@ -69,12 +69,20 @@ class Reconfigurer:
             switching,
         )
         state = before[situation.meshes.branch]
-        bounds, proven = _bounds(situation, state, effort, certify_seconds)
         if alone:
-            found = _better(situation, search(situation, [state], effort), proven, costless=not _hindered(switching))
+            found = search(situation, [state], effort)
+            known = None if _hindered(switching) else found
+            bounds, proven = _bounds(situation, state, effort, certify_seconds, known)
+            found = _with_proof(situation, found, proven, hindered=_hindered(switching))
             return self._answer(situation, found.closed[None], found, found.stopped_by, bounds, alone=True)
+        bounds, proven = _bounds(situation, state, effort, certify_seconds, None)
         planned = sequence(situation, state, switching, effort, proven)
         return self._answer(situation, planned.closed, planned.whole, planned.stopped_by, bounds, alone=False)
+
+    def situation(self, p_kw: np.ndarray, q_kvar: np.ndarray, start: np.ndarray | None = None) -> Situation:
+        """Return what a search sees of injections (B,) or (H, B), without limits and with operations for nothing."""
+        p_rows, q_rows = (np.atleast_2d(np.asarray(column, dtype=float)) for column in (p_kw, q_kvar))
+        return self._situation(p_rows, q_rows, self._start(start), Band(), np.ones(()), Switching())
 
     def _start(self, start: np.ndarray | None) -> np.ndarray:
         """Check the state before."""
@@ -142,7 +150,8 @@ class Reconfigurer:
         base = flow.solve(situation.p_kw, situation.q_kvar, before)
         path = np.concatenate([situation.base[None], closed])
         switched = int((path[1:] != path[:-1]).sum())
-        verdict = [situation.at(np.array([step]), situation.anchors).judge(state[None]) for step, state in enumerate(states)]
+        steps = [situation.at(np.array([step]), situation.anchors) for step in range(len(states))]
+        excess = sum(float(step.judge(state[None]).excess.sum()) for step, state in zip(steps, states, strict=True))
         on = situation.meshes.node >= 0
         pick = 0 if alone else slice(None)
         operations = situation.operation_eur * switched if switched else 0.0
@@ -154,7 +163,7 @@ class Reconfigurer:
             vm_min_pu=solved.vm_pu[:, on].min(axis=1)[pick],
             cost_eur=float(solved.loss_kw @ situation.weight) + operations,
             switched=switched,
-            excess=float(sum(item.excess.sum() for item in verdict)),
+            excess=excess,
             evaluations=situation.counter.flows,
             kicks=found.kicks,
             stopped_by=stopped_by,
@@ -179,27 +188,29 @@ def _hindered(switching: Switching) -> bool:
 
 
 def _bounds(
-    situation: Situation, state: np.ndarray, effort: Effort, seconds: float | None
+    situation: Situation, state: np.ndarray, effort: Effort, seconds: float | None, known: Found | None
 ) -> tuple[np.ndarray | None, list[np.ndarray]]:
-    """Prove a bound for each step; all of them (H,) or None, and the states that were proven to be best."""
+    """Prove a bound for each step; all of them (H,) or None, and the states that were proven to be best.
+
+    `known` is what a search for a single step found, where operations cost nothing.
+    """
     if seconds is None:
         return None, []
     bounds, best = [], []
     for step in range(len(situation.weight)):
         part = replace(situation.at(np.array([step]), state[None]), operation_eur=0.0, most=None)
-        shown = certify(part, search(part, [state], effort), seconds / len(situation.weight))
+        shown = certify(part, known or search(part, [state], effort), seconds / len(situation.weight))
         bounds.append(shown.bound_kw)
         best += [] if shown.closed is None else [shown.closed]
     return (None if None in bounds else np.array(bounds, dtype=float)), best
 
 
-def _better(situation: Situation, found: Found, proven: list[np.ndarray], *, costless: bool) -> Found:
-    """Take a state that was proven to lose least, where it is the better one also with its operations."""
+def _with_proof(situation: Situation, found: Found, proven: list[np.ndarray], *, hindered: bool) -> Found:
+    """Take the state that was proven to lose least, if it is better also with its operations."""
     for state in proven:
         merit = float(situation.merit_eur(state[None], situation.judge(state[None]))[0])
-        if costless or merit < found.merit_eur:
-            stopped_by = "optimum" if costless else found.stopped_by
-            return Found(state, merit, found.kicks, stopped_by) if merit <= found.merit_eur else found
+        best, least = (state, merit) if merit < found.merit_eur else (found.closed, found.merit_eur)
+        return Found(best, least, found.kicks, found.stopped_by if hindered else "optimum")
     return found
 
 

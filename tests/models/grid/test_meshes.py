@@ -1,5 +1,7 @@
 """The graph of what can be switched: radiality with several slacks, bridges, loops, chains, switches of pandapower."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandapower as pp
 import pytest
@@ -58,7 +60,7 @@ def test_bridges_and_chains_of_33_buses():
     everything = np.ones(len(GRAPH33.branch), dtype=bool)
     for chain in range(GRAPH33.chains.max() + 1):
         members = np.flatnonzero(GRAPH33.chains == chain)
-        for first, second in zip(members[:-1], members[1:], strict=True):
+        for first, second in pairwise(members):
             assert not islands(IEEE33, _without(everything, first, second)).all()
         assert islands(IEEE33, _without(everything, members[0])).all()
 

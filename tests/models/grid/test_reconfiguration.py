@@ -1,6 +1,7 @@
 """Reconfiguration at one moment: published losses, the search, the closed form, limits, determinism."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +39,8 @@ def ask(name, **question):
 
 def situation(name, load_scale=1.0):
     """Return what the search sees of a network at its own loads."""
-    asked, feeder = Reconfigurer(load_feeder(name)), load_feeder(name)
-    p_kw, q_kvar = load_scale * feeder.load_kw[None], load_scale * feeder.load_kvar[None]
-    return asked._situation(p_kw, q_kvar, feeder.closed, Band(), np.ones(()), Switching())
+    feeder = load_feeder(name)
+    return Reconfigurer(feeder).situation(load_scale * feeder.load_kw, load_scale * feeder.load_kvar)
 
 
 def opened(feeder, branches):
@@ -107,9 +107,7 @@ def test_the_closed_form_is_exact_for_constant_currents(name):
         return total
 
     shut, cut, change = exchanges(
-        *graph.adjacency,
-        graph.start,
-        graph.end,
+        graph.ends,
         closed,
         at_base.free,
         at_base.resistance,
@@ -258,7 +256,7 @@ def test_states_between_two_lead_from_one_to_the_other():
     near, far = at_base.base[at_base.meshes.branch], opened(load_feeder("ieee33_bw"), [7, 9, 14, 32, 37])
     row = [near, *between(at_base, near, far), far]
     assert len(row) == 5
-    for state, after in zip(row[:-1], row[1:], strict=True):
+    for state, after in pairwise(row):
         assert at_base.meshes.radial(state)
         assert (state != after).sum() == 2
 

@@ -21,7 +21,7 @@ CAPS = st.one_of(st.none(), st.integers(0, 6))
 
 
 def day() -> tuple[np.ndarray, np.ndarray]:
-    """Loads that move through the feeder, and sun on four laterals around noon (12, 33), (12, 33)."""
+    """Draw loads that move through the feeder, and sun on four laterals around noon (12, 33), (12, 33)."""
     hour = np.arange(STEPS)[:, None] * 2.0
     scale = 0.6 + 0.4 * np.sin(2 * np.pi * (hour / 24.0 - np.linspace(0.0, 0.5, 33)))
     sun = np.where((hour >= 8) & (hour <= 16) & np.isin(np.arange(33), [10, 17, 24, 30]), 900.0, 0.0)

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-import networkx
+import networkx as nx
 import numpy as np
 import pytest
 
 from cosim.models.grid.feeder import load_feeder
 from cosim.models.grid.reconfiguration.certificate import certify
 from cosim.models.grid.reconfiguration.kicks import search
-from cosim.models.grid.reconfiguration.proof import _candidates, lossless_currents, only_consumption, prove
+from cosim.models.grid.reconfiguration.proof import candidates, lossless_currents, only_consumption, prove
 from cosim.models.grid.reconfiguration.question import Band, Effort, Switching
 from cosim.models.grid.reconfiguration.reconfigure import Reconfigurer
 from cosim.models.grid.reconfiguration.reduction import near, one_of_equals, without_bridges
@@ -18,14 +18,10 @@ from cosim.models.optimisation.radial import RadialProgram, least_loss_tree, tre
 QUICK = Effort(kicks=0)
 
 
-def situation(name, load_scale=1.0, **more):
+def situation(name):
     """Return what the search sees of a network at its own loads."""
     feeder = load_feeder(name)
-    asked = Reconfigurer(feeder)
-    p_kw, q_kvar = load_scale * feeder.load_kw[None], load_scale * feeder.load_kvar[None]
-    return asked._situation(
-        p_kw, q_kvar, feeder.closed, more.get("band", Band()), np.ones(()), more.get("switching", Switching())
-    )
+    return Reconfigurer(feeder).situation(feeder.load_kw, feeder.load_kvar)
 
 
 def program(given, closed, free, *, chains=True):
@@ -47,9 +43,9 @@ def test_every_radial_state_is_listed_once(name, states):
     """As many as the matrix-tree theorem counts, all different, all radial."""
     given = situation(name)
     base = given.base[given.meshes.branch]
-    opened = _candidates(given, base, np.inf)
-    graph = networkx.MultiGraph(zip(given.meshes.start.tolist(), given.meshes.end.tolist(), strict=True))
-    assert round(networkx.number_of_spanning_trees(networkx.Graph(_weighted(graph)), weight="weight")) == states
+    opened = candidates(given, base, np.inf)
+    graph = nx.MultiGraph(zip(given.meshes.start.tolist(), given.meshes.end.tolist(), strict=True))
+    assert round(nx.number_of_spanning_trees(nx.Graph(_weighted(graph)), weight="weight")) == states
     assert len(opened) == states
     assert len(np.unique(np.sort(opened, axis=1), axis=0)) == states
     closed = np.ones(len(base), dtype=bool)
@@ -64,7 +60,7 @@ def test_what_the_bound_leaves_out_is_worse():
     given = situation("ieee33_bw")
     base = given.base[given.meshes.branch]
     limit = 139.55134722
-    everything, few = _candidates(given, base, np.inf), _candidates(given, base, limit)
+    everything, few = candidates(given, base, np.inf), candidates(given, base, limit)
     whole = program(given, base, given.free)
     chance = np.random.default_rng(0)
     listed = {tuple(sorted(row)) for row in few.tolist()}
@@ -117,6 +113,8 @@ def test_bounds_hold_whatever_the_operations_cost():
         feeder.load_kvar,
         effort=QUICK,
         switching=Switching(cost_eur=1e6),
+        hours=2.0,
+        loss_eur_per_kwh=0.1,
         certify_seconds=10.0,
     )
     assert answer.switched == 0
@@ -170,7 +168,9 @@ def test_a_search_among_fewer_switches_finds_the_same(window):
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize(("name", "lossless_kw", "loss_kw"), [("ieee33_bw", 127.361, 139.5513), ("ieee69", 90.741, 98.6046)])
+@pytest.mark.parametrize(
+    ("name", "lossless_kw", "loss_kw"), [("ieee33_bw", 127.361, 139.5513), ("ieee69", 90.741, 98.6046)]
+)
 def test_the_integer_program_proves_the_optimum_without_voltage_drops(name, lossless_kw, loss_kw):
     """Within 1e-4, with all switches and with few, the same; few take fewer free binaries and less time."""
     given = situation(name)
@@ -190,8 +190,8 @@ def test_the_integer_program_proves_the_optimum_without_voltage_drops(name, loss
 
 
 def _weighted(multigraph):
-    """Turn parallel edges into weights, for networkx."""
-    graph = networkx.Graph()
+    """Turn parallel edges into weights, for nx."""
+    graph = nx.Graph()
     for start, end in multigraph.edges():
         weight = graph.get_edge_data(start, end, {"weight": 0})["weight"]
         graph.add_edge(start, end, weight=weight + 1)

@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-import networkx
+import networkx as nx
 import numpy as np
 import pytest
 
@@ -26,8 +26,8 @@ def trees(program):
     """Yield every tree of a small graph."""
     nodes, edges = program.demand.shape[1], len(program.start)
     for chosen in combinations(range(edges), nodes - 1):
-        graph = networkx.Graph([(program.start[edge], program.end[edge]) for edge in chosen])
-        if len(graph) == nodes and networkx.is_connected(graph):
+        graph = nx.Graph([(program.start[edge], program.end[edge]) for edge in chosen])
+        if len(graph) == nodes and nx.is_connected(graph):
             closed = np.zeros(edges, dtype=bool)
             closed[list(chosen)] = True
             yield closed
