@@ -280,6 +280,31 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a finished run
 
 
 @app.command()
+def clear(
+    book: Annotated[Path, typer.Argument(help="CSV with the columns trader, side, energy_kwh, limit_eur_per_kwh.")],
+    mechanism: Annotated[str, typer.Option(help="Market mechanism, built in or MODULE:CLASS.")] = "uniform_price",
+    floor: Annotated[float | None, typer.Option(help="Feed-in price in EUR/kWh; the lowest limit by default.")] = None,
+    ceiling: Annotated[
+        float | None, typer.Option(help="Retail price in EUR/kWh; the highest limit by default.")
+    ] = None,
+    allow_plugin: PluginOption = [],  # noqa: B006, typer copies it
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Clear one book of orders: who trades with whom, at what price, and what it is worth; nothing is run."""
+    with _exit_codes():
+        from cosim.experiments.clear import clear_book
+        from cosim.experiments.text_table import text_table
+
+        found = clear_book(book, mechanism, floor, ceiling, tuple(allow_plugin))
+        if json_:
+            typer.echo(json.dumps(found, indent=2, allow_nan=False))
+            return
+        trades = found.pop("trades")
+        _print_figures(found)
+        typer.echo(_printable(text_table(trades)))
+
+
+@app.command()
 def gallery() -> None:
     """List the scenarios that come with the package."""
     with _exit_codes():

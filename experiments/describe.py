@@ -9,7 +9,8 @@ from cosim.agents.prosumer.population import Population
 from cosim.experiments.build import Build, split
 from cosim.experiments.homes import portfolio
 from cosim.experiments.inputs import read_inputs
-from cosim.experiments.scenario import People, Scenario
+from cosim.experiments.scenario import Scenario
+from cosim.experiments.scenario_people import People
 from cosim.models.grid.feeder import Feeder
 from cosim.models.prosumer_table import ProsumerTable
 

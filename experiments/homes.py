@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cosim.experiments.scenario import People
+from cosim.experiments.scenario_people import People
 from cosim.models.devices.ageing import Ageing, mean_wear_eur_per_kwh
 from cosim.models.devices.battery import Battery
 from cosim.models.devices.building import Building

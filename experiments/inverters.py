@@ -1,6 +1,7 @@
 """From a table of ratings and the scenario's laws to the inverter of every prosumer."""
 
-from cosim.experiments.scenario import InverterSection, People
+from cosim.experiments.scenario_grid import InverterSection
+from cosim.experiments.scenario_people import People
 from cosim.models.devices.inverter import Inverter
 from cosim.models.devices.local_control import Curve, LocalControl
 from cosim.models.prosumer_table import ProsumerTable

@@ -8,7 +8,8 @@ import numpy as np
 
 from cosim.agents.prosumer.negotiating.two_stage import TwoStage
 from cosim.day_gate import DayGate
-from cosim.experiments.scenario import NegotiationSection, Scenario
+from cosim.experiments.scenario import Scenario
+from cosim.experiments.scenario_grid import NegotiationSection
 from cosim.models.devices.portfolio import Portfolio
 from cosim.models.market.tariff import Tariff
 from cosim.models.optimisation.consensus import Tolerance

@@ -13,7 +13,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from cosim.experiments.plugins import registries
-from cosim.experiments.scenario import ProfileFile, Scenario, Section, TariffBand
+from cosim.experiments.scenario import ProfileFile, Scenario, TariffBand
+from cosim.experiments.scenario_fields import Section
 from cosim.models.errors import BadInputError, StorageError
 from cosim.models.prosumer_table import MEANINGS
 

@@ -25,7 +25,7 @@ from cosim.experiments.plots import (
 from cosim.models.market.ledger import MONEY_PER_EUR, Accounts, LedgerKind
 
 MAX_TRADERS = 40
-_KINDS = (BLUE, GREY, BAD, SKY, PURPLE, "#5d4a2f", ORANGE, GREEN, "#1b6f5a", "#7fbf9f", "#c8b04a")
+_KINDS = (BLUE, GREY, BAD, SKY, PURPLE, "#5d4a2f", ORANGE, GREEN, "#1b6f5a", "#7fbf9f", "#c8b04a", "#9a6b8f")
 _NAMES_DOWN = {
     "hovermode": "closest",
     "yaxis": {"type": "category", "autorange": "reversed", "automargin": True},

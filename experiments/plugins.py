@@ -7,6 +7,7 @@ from cosim.registry import Registry
 _BIDDING = "cosim.agents.prosumer.bidding"
 _NEGOTIATING = "cosim.agents.prosumer.negotiating"
 _ENVELOPES = "cosim.agents.dso.envelopes"
+_MARKET = "cosim.models.market"
 
 
 def registries(allowed: dict[str, Path | None] | None = None) -> dict[str, Registry]:
@@ -44,7 +45,19 @@ def registries(allowed: dict[str, Path | None] | None = None) -> dict[str, Regis
             "negotiated": f"{_ENVELOPES}.negotiated:NegotiatedEnvelopes",
         },
         "curtailment": {"pro_rata": "cosim.agents.dso.curtailment:ProRata"},
-        "mechanism": {"uniform_price": "cosim.models.market.uniform_price:UniformPrice"},
+        "mechanism": {
+            "bilateral": f"{_MARKET}.bilateral:Bilateral",
+            "bill_sharing": f"{_MARKET}.bill_sharing:BillSharing",
+            "continuous_double_auction": f"{_MARKET}.continuous_double_auction:ContinuousDoubleAuction",
+            "huang": f"{_MARKET}.huang:Huang",
+            "mcafee": f"{_MARKET}.mcafee:McAfee",
+            "mid_market_rate": f"{_MARKET}.mid_market_rate:MidMarketRate",
+            "pay_as_bid": f"{_MARKET}.pay_as_bid:PayAsBid",
+            "posted_price": f"{_MARKET}.posted_price:PostedPrice",
+            "supply_demand_ratio": f"{_MARKET}.supply_demand_ratio:SupplyDemandRatio",
+            "uniform_price": f"{_MARKET}.uniform_price:UniformPrice",
+            "vcg": f"{_MARKET}.vcg:Vcg",
+        },
         "tariff": {
             "dynamic": "cosim.models.market.tariff:Dynamic",
             "time_of_use": "cosim.models.market.tariff:TimeOfUse",

@@ -8,7 +8,8 @@ import pytest
 from cosim.clock import Clock
 from cosim.experiments.build import Build, Switches
 from cosim.experiments.inverters import inverters
-from cosim.experiments.scenario import InverterSection, Scenario
+from cosim.experiments.scenario import Scenario
+from cosim.experiments.scenario_grid import InverterSection
 from cosim.recorder import EMPTY_DIGEST, chained_digest
 
 # The hour and a half in which the street of lv-v1 is over its upper limit.
