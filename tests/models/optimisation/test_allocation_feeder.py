@@ -1,7 +1,6 @@
 """Envelopes on whole feeders: the tree says what the matrix says, and AC power flow confirms every corner."""
 
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from cosim.agents.dso.envelopes.fair import EqualEnvelopes, FairEnvelopes, MaxSu
 from cosim.agents.dso.office import GridOffice
 from cosim.agents.dso.security import DenseSecurity, TreeSecurity
 from cosim.messages import RoomRequest
+from cosim.models.devices.portfolio import Portfolio
 from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.branch_flow import branch_flow
 from cosim.models.grid.feeder import load_feeder
@@ -38,7 +38,7 @@ def make(kind=GridOffice, name="ieee33_bw", slack_vm_pu=1.0, limits=None):
     flow = BatchFlow(load_feeder(name), slack_vm_pu)
     buses = len(flow.feeder.bus_ids)
     others = np.setdiff1d(np.arange(buses), flow.feeder.slack)
-    portfolio = SimpleNamespace(connection_kw=np.full(len(others), 1e4))
+    portfolio = Portfolio.none(np.full(len(others), 1e4))
     return kind(Community(portfolio, others, buses), flow, limits or Limits())
 
 
