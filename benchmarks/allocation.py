@@ -20,6 +20,7 @@ from cosim.agents.dso.envelopes.fair import (
 )
 from cosim.agents.dso.office import GridOffice
 from cosim.messages import RoomRequest
+from cosim.models.devices.portfolio import Portfolio
 from cosim.models.envelope import Envelopes
 from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.feeder import Feeder
@@ -73,13 +74,6 @@ def feeder(buses: int, seed: int = 0) -> Feeder:
     )
 
 
-@dataclass(frozen=True)
-class Ratings:
-    """As much of a portfolio as envelopes look at."""
-
-    connection_kw: np.ndarray
-
-
 @dataclass
 class Clock:
     """Seconds spent in AC flows, and how many pairs of corners were solved."""
@@ -107,7 +101,7 @@ class TimedOffice(GridOffice):
 def office_of(buses: int) -> TimedOffice:
     """Return the office of a generated feeder."""
     flow = BatchFlow(feeder(buses))
-    portfolio: Any = Ratings(np.full(buses - 1, 1e3))
+    portfolio = Portfolio.none(np.full(buses - 1, 1e3))
     community = Community(portfolio, np.arange(1, buses), buses)
     return TimedOffice(community, flow, Limits(), clock=Clock())
 
