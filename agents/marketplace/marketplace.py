@@ -60,7 +60,8 @@ class Marketplace:
         for row, cause in admitted.refusals:
             who = self._ids[row] if 0 <= row < len(self._ids) else NAME
             self._guard.note(index, who, "order_refused", cause)
-        context = MarketContext(view.interval, view.floor_eur_per_kwh, view.ceiling_eur_per_kwh)
+        prices = view.floor_eur_per_kwh, view.ceiling_eur_per_kwh, view.fee_eur_per_kwh
+        context = MarketContext(view.interval, *prices)
         return self._guard.call(
             lambda: self._mechanism.clear(admitted.orders, context),
             faults=lambda result: _clearing_faults(result, admitted.orders),
@@ -94,10 +95,11 @@ def _form_faults(result: Clearing, orders: Orders) -> list[str]:
     for name, column in {**whole, "filled_wh": result.filled_wh}.items():
         if not isinstance(column, np.ndarray) or column.dtype != np.int64 or column.ndim != 1:
             return [f"{name} is no column of int64"]
-    prices = trades.price_eur_per_kwh
-    if not isinstance(prices, np.ndarray) or prices.dtype.kind != "f" or not np.isfinite(prices).all():
-        return ["price_eur_per_kwh is no column of finite numbers"]
-    if len({column.shape for column in (*whole.values(), prices)}) > 1:
+    prices = {name: getattr(trades, name) for name in ("price_eur_per_kwh", "spread_eur_per_kwh")}
+    for name, column in prices.items():
+        if not isinstance(column, np.ndarray) or column.dtype.kind != "f" or not np.isfinite(column).all():
+            return [f"{name} is no column of finite numbers"]
+    if len({column.shape for column in (*whole.values(), *prices.values())}) > 1:
         return ["columns of trades differ in length"]
     if len(result.filled_wh) != len(orders):
         return [f"{len(result.filled_wh)} fills for {len(orders)} orders"]

@@ -22,8 +22,7 @@ def arrivals(orders: Orders, interval: Interval) -> np.ndarray:
     for column in (orders.owner.view(np.uint64), orders.side.astype(np.int64).view(np.uint64), limit):
         moment = _mixed(moment ^ column)
     moment = _mixed(moment ^ orders.energy_wh.view(np.uint64))
-    # Equal moments are equal orders, but for one case in 2**64, which the owner then decides.
-    return np.lexsort((orders.owner, moment))
+    return np.argsort(moment, kind="stable")  # equal moments are equal orders
 
 
 def _mixed(bits: np.ndarray) -> np.ndarray:

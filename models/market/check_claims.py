@@ -1,4 +1,4 @@
-"""What mechanisms claim, as tests: of one outcome for a book, or of how outcomes move when somebody states another limit."""
+"""What mechanisms claim, as tests: of one outcome for a book, or of what somebody gains by another limit."""
 
 from collections.abc import Callable, Iterator
 

@@ -22,9 +22,7 @@ class Huang(Mechanism):
     """
 
     name: ClassVar[str] = "huang"
-    claims: ClassVar[frozenset[str]] = frozenset(
-        {"no_deficit", "individually_rational", "truthful", "truthful_units"}
-    )
+    claims: ClassVar[frozenset[str]] = frozenset({"no_deficit", "individually_rational", "truthful", "truthful_units"})
 
     def clear(self, orders: Orders, context: MarketContext) -> Clearing:  # noqa: ARG002, part of the contract
         cross = Cross.of(orders)
@@ -68,6 +66,8 @@ def burdened(claims_wh: np.ndarray, total_wh: int, priority: np.ndarray) -> np.n
     first = int(np.argmax(bearable))
     each_wh, odd = divmod(excess_wh - int(gone_wh[first]), int(left[first]))
     shares = np.maximum(claims_wh - each_wh, 0)
-    last = np.lexsort((claims_wh, priority, shares > 0))[::-1]
-    shares[last[:odd]] -= 1
+    if odd:
+        left_with = np.flatnonzero(shares)
+        last = np.lexsort((claims_wh[left_with], priority[left_with]))[-odd:]
+        shares[left_with[last]] -= 1
     return shares

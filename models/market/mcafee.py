@@ -31,8 +31,10 @@ class McAfee(Mechanism):
         offers, bids = ranked(cross)
         ask, bid = offers.last_cost, -bids.last_cost
         next_bid = -bids.next_cost(-context.floor_eur_per_kwh)
-        middle = (next_bid + offers.next_cost(context.ceiling_eur_per_kwh)) / 2
-        if ask <= middle <= bid:
+        next_ask = offers.next_cost(context.ceiling_eur_per_kwh)
+        middle = (next_bid + next_ask) / 2
+        # The next pair would not trade; a band that says otherwise stands too far in to set a price.
+        if next_bid < next_ask and ask <= middle <= bid:
             return _cleared(cross, cross.volume_wh, middle, middle)
         return _cleared(cross, min(offers.before_wh, bids.before_wh), ask, bid)
 

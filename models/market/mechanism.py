@@ -17,7 +17,7 @@ CLAIMS = {
     "uniform_price": "every trade is settled at the public price",
     "truthful": "with one order each, nobody gains by stating another limit than its own",
     "truthful_units": "with one order each and all of one size, nobody gains by stating another limit than its own",
-    "ignores_limits": "orders may be filled at prices beyond their limits: who takes part has agreed to that beforehand",
+    "ignores_limits": "orders may be filled beyond their limits: who takes part has agreed to that beforehand",
 }
 """Properties a mechanism may claim; `check_mechanism` tests them. Limits bind unless `ignores_limits` is claimed."""
 

@@ -97,8 +97,10 @@ def trades_between_orders(orders: Orders, filled_wh: np.ndarray, price_eur_per_k
     An offer gets its price and a bid pays its price; the marketplace keeps, or adds, what lies between. Rows
     stand in the order of owners, limits and energies, wherever the orders stood in the book.
     """
-    rows = np.lexsort((price_eur_per_kwh, orders.energy_wh, orders.limit_eur_per_kwh, orders.owner))
-    rows = rows[filled_wh[rows] > 0]
+    rows = np.flatnonzero(filled_wh)
+    rows = rows[np.argsort(orders.owner[rows], kind="stable")]
+    if (np.diff(orders.owner[rows]) == 0).any():
+        rows = rows[np.lexsort((orders.energy_wh[rows], orders.limit_eur_per_kwh[rows], orders.owner[rows]))]
     selling = orders.side[rows] == SELL
     offers, bids = rows[selling], rows[~selling]
     offer, bid, energy_wh = pair(filled_wh[offers], filled_wh[bids])

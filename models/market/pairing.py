@@ -23,7 +23,13 @@ def pro_rata(claims_wh: np.ndarray, total_wh: int, priority: np.ndarray) -> np.n
     shares = whole.astype(np.int64)
     odd = total_wh - int(shares.sum())
     if odd:
-        shares[np.lexsort((claims_wh, priority, whole - exact))[:odd]] += 1
+        # Only remainders equal to the last one that counts need an order.
+        rest = whole - exact
+        edge = np.partition(rest, odd - 1)[odd - 1]
+        shares[rest < edge] += 1
+        tied = np.flatnonzero(rest == edge)
+        still = odd - int(np.count_nonzero(rest < edge))
+        shares[tied[np.lexsort((claims_wh[tied], priority[tied]))[:still]]] += 1
     return shares
 
 

@@ -22,7 +22,9 @@ class PayAsBid(Mechanism):
     """
 
     name: ClassVar[str] = "pay_as_bid"
-    claims: ClassVar[frozenset[str]] = frozenset({"budget_balanced", "no_deficit", "individually_rational", "efficient"})
+    claims: ClassVar[frozenset[str]] = frozenset(
+        {"budget_balanced", "no_deficit", "individually_rational", "efficient"}
+    )
     seller_share: ClassVar[float] = 1.0
     """How much of what a bid exceeds the ask by goes to the seller, 0 to 1."""
 

@@ -26,9 +26,7 @@ class PostedPrice(Mechanism):
     def clear(self, orders: Orders, context: MarketContext) -> Clearing:
         selling = orders.side == SELL
         offers = np.flatnonzero(selling)
-        offers = offers[
-            np.lexsort((orders.energy_wh[offers], orders.owner[offers], orders.limit_eur_per_kwh[offers]))
-        ]
+        offers = offers[np.lexsort((orders.energy_wh[offers], orders.owner[offers], orders.limit_eur_per_kwh[offers]))]
         rows = arrivals(orders, context.interval)
         bids = rows[~selling[rows]]
         filled_wh = np.zeros(len(orders), np.int64)

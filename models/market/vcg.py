@@ -1,4 +1,4 @@
-"""Vickrey, Clarke, Groves: everybody pays what its taking part costs the others; the marketplace adds what is missing."""
+"""Vickrey, Clarke, Groves: everybody pays what it costs the others; the marketplace adds what is missing."""
 
 from typing import ClassVar
 

@@ -142,8 +142,10 @@ ODD = {
     "no column of finite numbers": [
         with_trades(price_eur_per_kwh=np.array([np.nan])),
         with_trades(price_eur_per_kwh=np.array([1])),
+        with_trades(spread_eur_per_kwh=np.array([np.nan])),
+        with_trades(spread_eur_per_kwh=[0.0]),
     ],
-    "differ in length": [with_trades(buyer=np.array([1, 1]))],
+    "differ in length": [with_trades(buyer=np.array([1, 1])), with_trades(spread_eur_per_kwh=np.zeros(2))],
     "1 fills for 2 orders": [replace(SOUND, filled_wh=np.array([400]))],
     "the public price is": [
         replace(SOUND, price_eur_per_kwh=float("nan")),

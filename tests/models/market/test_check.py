@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from cosim.models.market.check import check_mechanism
+from cosim.models.market.huang import Huang
+from cosim.models.market.mcafee import McAfee
 from cosim.models.market.mechanism import Clearing, MarketContext, Mechanism, Trades
 from cosim.models.market.order import Orders
 from cosim.models.market.uniform_price import UniformPrice
+from cosim.models.market.vcg import Vcg
 
 
 def test_uniform_price_keeps_every_promise():
@@ -131,6 +134,51 @@ class ClaimsTooMuch(UniformPrice):
     claims = frozenset({"magic"})
 
 
+class ClaimsTruth(UniformPrice):
+    claims = frozenset({"truthful"})
+
+
+class ClaimsTruthOfUnits(UniformPrice):
+    claims = frozenset({"truthful_units"})
+
+
+class McAfeeOfAnySize(McAfee):
+    claims = McAfee.claims | {"truthful"}
+
+
+class HidesDeficit(Vcg):
+    claims = frozenset({"no_deficit"})
+
+
+class HidesSurplus(Huang):
+    claims = frozenset({"budget_balanced"})
+
+
+class KeepsSpread(Spoilt):
+    def spoil(self, clearing, orders):
+        spread = np.full(len(clearing.trades), 1e-3)
+        return replace(clearing, trades=replace(clearing.trades, spread_eur_per_kwh=spread))
+
+
+class SpreadIsNoNumber(Spoilt):
+    def spoil(self, clearing, orders):
+        spread = np.full(len(clearing.trades), np.inf)
+        return replace(clearing, trades=replace(clearing.trades, spread_eur_per_kwh=spread))
+
+
+class ShortSpread(Spoilt):
+    def spoil(self, clearing, orders):
+        return replace(clearing, trades=replace(clearing.trades, spread_eur_per_kwh=np.zeros(0)))
+
+
+class OverchargesByStatute(Overcharges):
+    claims = frozenset({"ignores_limits"})
+
+
+class OverchargesByStatuteInVain(Overcharges):
+    claims = frozenset({"ignores_limits", "individually_rational"})
+
+
 def reprice(clearing: Clearing, price: float) -> Clearing:
     trades: Trades = clearing.trades
     return Clearing(replace(trades, price_eur_per_kwh=np.full(len(trades), price)), price, clearing.filled_wh)
@@ -159,8 +207,22 @@ def reprice(clearing: Clearing, price: float) -> Clearing:
         (PriceOfNothing, "public price without trades"),
         (WritesInput, "failed with ValueError"),
         (ClaimsTooMuch, "claims 'magic'"),
+        (ClaimsTruth, "'truthful' in vain"),
+        (ClaimsTruthOfUnits, "'truthful_units' in vain"),
+        (McAfeeOfAnySize, "'truthful' in vain"),
+        (HidesDeficit, "'no_deficit' in vain"),
+        (HidesSurplus, "'budget_balanced' in vain"),
+        (KeepsSpread, "'uniform_price' in vain"),
+        (SpreadIsNoNumber, "price is not finite"),
+        (ShortSpread, "differ in length"),
+        (OverchargesByStatuteInVain, "'individually_rational' in vain"),
     ],
 )
 def test_broken_mechanisms_are_found(mechanism: type[Mechanism], word: str):
     """Each kind of broken promise is reported in words that name it."""
     assert any(word in broken for broken in check_mechanism(mechanism()))
+
+
+def test_limits_bind_unless_said_otherwise():
+    """A mechanism that says that it ignores limits may; everything else is still looked at."""
+    assert check_mechanism(OverchargesByStatute()) == []

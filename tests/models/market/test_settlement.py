@@ -373,6 +373,34 @@ def test_void_obeys_limits_and_increases_nobody(interval, data):
     assert void(kept, sold_limit, bought_limit).energy_wh.tolist() == kept.energy_wh.tolist()
 
 
+@settings(max_examples=100, deadline=None)
+@given(intervals(), st.data())
+def test_what_buyers_pay_beyond_what_sellers_get_is_the_marketplaces(interval, data):
+    """Spreads of either sign move money between buyers and the marketplace alone, to the unit, and no energy."""
+    trades = interval["trades"]
+    spread = st.integers(-50, 50).map(lambda value: value / 1000)
+    spreads = np.array(data.draw(st.lists(spread, min_size=len(trades), max_size=len(trades))), dtype=float)
+    plain, accounts = settled(interval)
+    ledger, _ = settled({**interval, "trades": replace(trades, spread_eur_per_kwh=spreads)})
+    assert int(ledger.balances(accounts).sum()) == 0
+    assert ledger.energy_balances(accounts).tolist() == plain.energy_balances(accounts).tolist()
+    moved = ledger.balances(accounts) - plain.balances(accounts)
+    amounts = np.rint(trades.energy_wh * spreads * 100).astype(np.int64)
+    expected = np.zeros(accounts.count, np.int64)
+    np.subtract.at(expected, trades.buyer, amounts)
+    expected[accounts.marketplace] = amounts.sum()
+    assert moved.tolist() == expected.tolist()
+    assert np.all(np.diff(ledger.kind) >= 0)
+
+
+def test_void_cuts_the_marketplaces_share_with_the_trade():
+    """A trade cut to half keeps both prices: what the marketplace keeps of it halves too."""
+    whole = replace(trades_of([(0, 1, 100, 0.2)]), spread_eur_per_kwh=np.array([0.05]))
+    kept = void(whole, np.array([50, 0]), np.array([0, 100]))
+    assert kept.spread_eur_per_kwh.tolist() == [0.05]
+    assert (whole.budget_eur, kept.budget_eur) == (pytest.approx(0.005), pytest.approx(0.0025))
+
+
 def test_void_is_pro_rata():
     """A seller cut to half delivers half to each; a trade cut from both ends keeps the smaller part."""
     trades = trades_of([(0, 1, 100, 0.2), (0, 2, 300, 0.2), (3, 2, 100, 0.2)])
