@@ -30,6 +30,14 @@ class DayGate:
             found.append(range(tomorrow, after))
         return found
 
+    def start_of_day(self, index: int) -> int:
+        """Return the interval with which the local day of an interval begins."""
+        return self._midnight(self._local(index).date())
+
+    def end_of_day(self, index: int) -> int:
+        """Return the interval with which the next local day begins."""
+        return self._midnight(self._local(index).date() + timedelta(days=1))
+
     def horizon(self, day: range) -> Horizon:
         """Return a day as a horizon of hours, with a shorter last step where it does not divide."""
         per_hour = max(1, SECONDS_PER_HOUR // self.interval_s)

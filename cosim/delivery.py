@@ -3,6 +3,8 @@
 The second half of the protocol.
 """
 
+from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,42 +17,58 @@ from cosim.models.envelope import Envelopes
 from cosim.models.errors import SimulationError
 from cosim.models.grid.state import Diverged, GridState, violations
 from cosim.models.market.settlement import Accounts, SettlementPrices
-from cosim.models.step import Commitment, Decisions, PassiveLoad, StepResult, step, whole_wh
+from cosim.models.step import Commitment, Decisions, FlowEngine, PassiveLoad, StepResult, step, whole_wh
 from cosim.models.stopwatch import section
 from cosim.models.time import Interval
 from cosim.recorder import Tables
 from cosim.setting import Setting
 from cosim.state import Pending, RunState
-from cosim.talk import Ask, Send, Talk
+from cosim.talk import Ask, Gate, Send
 from cosim.views import Outcome
 
 # Shares of the delivery that are tried in turn when no voltages carry all of it.
 LADDER = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
 
 
-def metered(setting: Setting, state: RunState, interval: Interval) -> Talk:
-    """Deliver and settle one interval; its tables go to the recorder."""
-    held = state.pending.pop(interval.index)
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """The switch state of an interval (L,), None for that of the network's file, and how many were operated for it."""
+
+    closed: np.ndarray | None
+    operated: int
+
+    @classmethod
+    def at(cls, setting: Setting, state: RunState, index: int) -> "Switches":
+        """Look an interval up."""
+        now, before = state.closed_at(index), state.closed_at(index - 1)
+        return cls(now, int((setting.closed_in(now) != setting.closed_in(before)).sum()))
+
+
+def metered(setting: Setting, state: RunState, interval: Interval) -> Generator[Ask | Send | Gate, Any, GridReading]:
+    """Deliver and settle one interval; its tables go to the recorder. Return what the operator read."""
+    held, switches = state.pending.pop(interval.index), Switches.at(setting, state, interval.index)
+    truth = setting.truth_in(switches.closed)
     exogenous, asked = yield Ask("forecaster", "actual", (interval,))
     commitment = _commitment(setting, held, interval)
     with section("power_flow"):
-        share, result, passive = _delivered(setting, state.devices, held, exogenous, asked, interval, commitment)
+        share, result, passive = _delivered(setting, truth, state.devices, held, exogenous, asked, interval, commitment)
     if share < 1.0:
         yield Ask("recorder", "note", (interval.index, "operator", "diverged", f"only {share:.0%} could be carried"))
     if result.unsettled_kva > 0.0:
         unsettled = f"inverters still miss their own laws by {float(result.unsettled_kva):.3g} kVA"
         yield Ask("recorder", "note", (interval.index, "operator", "local_control", unsettled))
-    check_interval(setting, state.devices, exogenous, passive, result, interval)
+    check_interval(setting, state.devices, exogenous, passive, result, interval, switches.closed)
     metered_wh = whole_wh(result.delivery.net_kw, interval)
     money = _balances(setting, result)
     delivery, index = result.delivery, interval.index
-    yield Send(GridReading(index, net_kw=delivery.net_kw, reactive_kvar=delivery.q_kvar))
+    reading: GridReading = yield Send(GridReading(index, net_kw=delivery.net_kw, reactive_kvar=delivery.q_kvar))
     yield Send(EnergyReading(index, metered_wh=metered_wh))
     yield Send(FinalFills(index, position_wh=held.trades.position_wh(len(setting.ids))))
     yield Send(Bills(index, money=money))
-    yield Ask("recorder", "keep", (tables(setting, held, asked, passive, result, commitment, money),))
+    yield Ask("recorder", "keep", (tables(setting, held, asked, passive, result, commitment, money, switches),))
     yield Ask("prosumers", "learn", (_outcome(setting, held, metered_wh, money, commitment, interval),))
     state.devices = result.state
+    return reading
 
 
 def _commitment(setting: Setting, held: Pending, interval: Interval) -> Commitment:
@@ -67,6 +85,7 @@ def _commitment(setting: Setting, held: Pending, interval: Interval) -> Commitme
 
 def _delivered(
     setting: Setting,
+    truth: FlowEngine,
     devices: DeviceState,
     held: Pending,
     exogenous: Exogenous,
@@ -82,7 +101,7 @@ def _delivered(
             envelopes = Envelopes(lower, upper)
         carried = PassiveLoad(share * passive.p_kw, share * passive.q_kvar)
         decisions = Decisions(held.set_points, envelopes)
-        result = step(setting.community, setting.truth, devices, decisions, exogenous, carried, interval, commitment)
+        result = step(setting.community, truth, devices, decisions, exogenous, carried, interval, commitment)
         if share == 1.0:
             net_kw = result.delivery.net_kw
         if isinstance(result.grid, GridState):
@@ -125,6 +144,7 @@ def tables(
     result: StepResult,
     commitment: Commitment,
     money: np.ndarray,
+    switches: "Switches",
 ) -> Tables:
     """Return everything that is recorded of a settled interval, as columns by table.
 
@@ -140,6 +160,7 @@ def tables(
             "buyer": held.trades.buyer,
             "energy_wh": held.trades.energy_wh,
             "price_eur_per_kwh": held.trades.price_eur_per_kwh,
+            "spread_eur_per_kwh": held.trades.spread_eur_per_kwh,
         },
         "ledger": {name: getattr(ledger, name) for name in ledger.__dataclass_fields__},
         "buses": {
@@ -153,8 +174,10 @@ def tables(
             "branch": np.arange(len(grid.branch_p_kw)),
             "p_kw": grid.branch_p_kw,
             "loading_percent": grid.branch_loading_percent,
+            **({} if setting.rewiring is None else {"closed": setting.closed_in(switches.closed)}),
         },
-        "intervals": _interval_row(setting, held, asked, passive, grid, commitment),
+        "intervals": _interval_row(setting, held, asked, passive, grid, commitment)
+        | ({} if setting.rewiring is None else {"switched": np.array([float(switches.operated)])}),
     }
 
 

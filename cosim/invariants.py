@@ -26,15 +26,19 @@ def check_interval(
     passive: PassiveLoad,
     result: StepResult,
     interval: Interval,
+    closed: np.ndarray | None = None,
 ) -> None:
-    """Raise SimulationError unless devices, meters, grid, engines and ledger agree."""
+    """Raise SimulationError unless devices, meters, grid, engines and ledger agree.
+
+    `closed` is the switch state of the interval (L,), None for that of the network's file.
+    """
     where = f"interval {interval.index}"
     grid, ledger = result.grid, result.ledger
     if isinstance(grid, Diverged) or ledger is None:
         raise SimulationError(f"{where}: not settled")
     _check_devices(setting, before, exogenous, result, interval, where)
     _check_energy(passive, result, grid, interval, where)
-    _check_engines(setting, passive, result, grid, where)
+    _check_engines(setting, closed, passive, result, grid, where)
     _check_ledger(ledger, Accounts(len(setting.ids)), where)
     books_wh = energy_gap_wh(
         ledger,
@@ -88,11 +92,13 @@ def _check_energy(passive: PassiveLoad, result: StepResult, grid: GridState, int
         raise SimulationError(f"{where}: meters, losses and slack do not add up, {gap:.3f} Wh are missing")
 
 
-def _check_engines(setting: Setting, passive: PassiveLoad, result: StepResult, grid: GridState, where: str) -> None:
+def _check_engines(
+    setting: Setting, closed: np.ndarray | None, passive: PassiveLoad, result: StepResult, grid: GridState, where: str
+) -> None:
     community, delivery = setting.community, result.delivery
     p_kw = community.at_buses(delivery.net_kw) + passive.p_kw
     q_kvar = community.at_buses(delivery.q_kvar) + passive.q_kvar
-    other = setting.twin.solve(p_kw[None, :], q_kvar[None, :])
+    other = setting.twin_in(closed).solve(p_kw[None, :], q_kvar[None, :])
     if not other.converged[0]:
         raise SimulationError(f"{where}: the searching power flow diverges where the other one solves")
     gap = float(np.abs(other.vm_pu[0] - grid.vm_pu).max())

@@ -20,6 +20,7 @@ PROSUMERS = "prosumers"
 OPERATOR = "operator"
 MARKETPLACE = "marketplace"
 SUPPLIER = "supplier"
+SWITCHES = "switches"
 
 # What the post reads and writes itself; it tells the recipient nothing.
 ENVELOPE_OF_A_LETTER = ("interval", "arrived")
@@ -241,3 +242,55 @@ class RoomClaim(Letter):
     sender = PROSUMERS
     recipient = OPERATOR
     loss_eur: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class DayNomination(Letter):
+    """The net power (n, H) that each prosumer expects over the steps of a day if nothing holds it back.
+
+    With it comes the reactive power of its demand (n, H), kvar.
+    """
+
+    sender = PROSUMERS
+    recipient = OPERATOR
+    net_kw: np.ndarray
+    reactive_kvar: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchOrder(Letter):
+    """Which branches are closed from an interval on, bool (L,)."""
+
+    sender = OPERATOR
+    recipient = SWITCHES
+    closed: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPrice(Letter):
+    """What a kWh fed in at each prosumer's connection costs the network, negative where it relieves it (n, H)."""
+
+    sender = OPERATOR
+    recipient = PROSUMERS
+    round: int
+    eur_per_kwh: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class CostsOfSteps(Letter):
+    """What all prosumers together bear in discomfort and wear at several steps towards what they nominated (k,)."""
+
+    sender = PROSUMERS
+    recipient = OPERATOR
+    round: int
+    cost_eur: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class StepTaken(Letter):
+    """How far everybody goes towards what was nominated: a share, 0 to stay."""
+
+    sender = OPERATOR
+    recipient = PROSUMERS
+    round: int
+    share: float

@@ -18,6 +18,7 @@ from cosim.delivery import metered
 from cosim.messages import (
     Cancellation,
     Fills,
+    GridReading,
     Nomination,
     NominationCopy,
     OrderBatch,
@@ -38,17 +39,22 @@ from cosim.models.step import Decisions, StepResult, step, whole_wh
 from cosim.models.stopwatch import section
 from cosim.models.time import Horizon, Interval
 from cosim.negotiation import RoomGates, Terms
+from cosim.rewiring import SECONDS_KEPT, Rewiring
 from cosim.room_gates import Granted, day_agreed, interval_agreed
 from cosim.setting import Outlook, Setting
 from cosim.state import Pending, RunState
+from cosim.switch_gates import day_rewired, days_due, relieved
 from cosim.talk import Ask, Gate, Send, Talk
 from cosim.views import ClearView, GrantView, PlanView, ProsumersView
 
 
 def tick(setting: Setting, state: RunState, now: int) -> Talk:
     """Meter interval now - 1, then decide interval now + gate_lead; `state` is moved on."""
+    reading = None
     if now > 0:
-        yield from metered(setting, state, setting.interval(now - 1))
+        reading = yield from metered(setting, state, setting.interval(now - 1))
+    if setting.rewiring is not None:
+        yield from _days_rewired(setting, setting.rewiring, state, now, reading)
     if setting.envelopes and setting.rooms is not None and setting.rooms.day is not None:
         yield from _days_agreed(setting, setting.rooms, setting.rooms.day, state, now)
     if now + setting.gate_lead < setting.intervals:
@@ -61,10 +67,25 @@ def _days_agreed(setting: Setting, rooms: RoomGates, terms: Terms, state: RunSta
     state.forget_days_before(now)
     for whole in rooms.gate.days(now, first=now == -setting.gate_lead):
         day = range(whole.start, min(whole.stop, setting.intervals))
-        if day:
-            horizon = rooms.gate.horizon(day)
-            outlook = yield Ask("forecaster", "day_outlook", (now, horizon))
-            yield from day_agreed(rooms, terms, setting, state, now, _view(setting, state, horizon, outlook))
+        for stretch in state.stretches(day) if day else ():
+            view = yield from _day_view(setting, state, now, rooms.gate.horizon(stretch))
+            yield from day_agreed(rooms, terms, setting, state, now, view)
+
+
+def _days_rewired(setting: Setting, terms: Rewiring, state: RunState, now: int, reading: GridReading | None) -> Talk:
+    """Order switch states for the days that are due now."""
+    state.forget_switches_before(now - SECONDS_KEPT // setting.interval_s)
+    for day in (yield from days_due(terms, setting, now, reading)):
+        view = yield from _day_view(setting, state, now, terms.gate.horizon(day))
+        yield from day_rewired(setting, terms, state, now, view)
+
+
+def _day_view(
+    setting: Setting, state: RunState, now: int, horizon: Horizon
+) -> Generator[Ask | Send | Gate, Any, ProsumersView]:
+    """Return what prosumers see of a day ahead."""
+    outlook = yield Ask("forecaster", "day_outlook", (now, horizon))
+    return _view(setting, state, horizon, outlook)
 
 
 def decided(setting: Setting, state: RunState, now: int, interval: Interval) -> Talk:
@@ -81,7 +102,7 @@ def decided(setting: Setting, state: RunState, now: int, interval: Interval) -> 
     if setting.market:
         trades, price = yield from (_pooled(setting, view) if setting.trades_in_pool else _traded(setting, view))
         view = yield from _told(setting, view, trades, price)
-    yield from _planned(setting, state, view, outlook, request, trades, price, account, figures)
+    yield from _planned(setting, state, now, view, outlook, request, trades, price, account, figures)
 
 
 def _granted(
@@ -91,7 +112,8 @@ def _granted(
     if setting.rooms is not None:
         grant, account, figures = yield from interval_agreed(setting.rooms, setting, state, now, view)
         return (yield Send(grant)), account, figures
-    told = GrantView(view.interval, request, outlook.passive.p_kw, outlook.passive.q_kvar)
+    closed = state.closed_at(view.interval.index)
+    told = GrantView(view.interval, request, outlook.passive.p_kw, outlook.passive.q_kvar, closed)
     grant = yield Ask("operator", "grant", (told,))
     return (yield Send(grant)), None, {}
 
@@ -178,8 +200,8 @@ def _traded(setting: Setting, view: ProsumersView) -> Generator[Ask | Send | Gat
         limit = yield Ask("operator", "countersign", (view.interval, view.envelopes))
         limit = yield Send(limit)
     yield Gate(setting.trade_window_s)
-    floor, ceiling = _price_corridor(view)
-    clearing: Clearing = yield Ask("marketplace", "clear", (ClearView(view.interval, batch, limit, floor, ceiling),))
+    prices = *_price_corridor(view), view.prices.market_fee_eur_per_kwh
+    clearing: Clearing = yield Ask("marketplace", "clear", (ClearView(view.interval, batch, limit, *prices),))
     return clearing.trades, clearing.price_eur_per_kwh
 
 
@@ -222,6 +244,7 @@ class _Plan:
 def _planned(
     setting: Setting,
     state: RunState,
+    now: int,
     view: ProsumersView,
     outlook: Outlook,
     request: RoomRequest | None,
@@ -231,8 +254,14 @@ def _planned(
     figures: dict[str, float],
 ) -> Talk:
     """Redispatch, nominate, check; tighten at most n rounds, then curtail; commit what came of it."""
-    plan = yield from _nominated(setting, view, outlook)
+    index = view.interval.index
+    plan = yield from _nominated(setting, state, view, outlook)
     first, rounds, checks, curtailed_kw, voided_wh = plan, 0, 1, 0.0, 0
+    if plan.breaks_limits and setting.rescue and setting.rewiring is not None and setting.rewiring.on_violation:
+        said = Nomination(index, plan.result.delivery.net_kw, plan.result.load_kvar)
+        if (yield from relieved(setting, setting.rewiring, state, now, said, outlook.passive)):
+            plan = yield from _nominated(setting, state, view, outlook, plan.decisions)
+            checks += 1
     while plan.breaks_limits and setting.rescue and request is not None:
         told = PlanView(
             view.interval,
@@ -242,12 +271,13 @@ def _planned(
             outlook.passive.p_kw,
             outlook.passive.q_kvar,
             rounds,
+            state.closed_at(index),
         )
         if rounds == setting.tighten_rounds:
             before = plan.result.delivery.net_kw
             grant = yield Ask("operator", "curtail", (told,))
             view = replace(view, envelopes=(yield Send(grant)).envelopes)
-            plan = yield from _nominated(setting, view, outlook, plan.decisions)
+            plan = yield from _nominated(setting, state, view, outlook, plan.decisions)
             checks += 1
             curtailed_kw = float(np.abs(plan.result.delivery.net_kw - before).sum())
             break
@@ -257,7 +287,7 @@ def _planned(
         voided_wh += trades.volume_wh - kept.volume_wh
         trades = kept
         view = yield from _told(setting, view, trades, price)
-        plan = yield from _nominated(setting, view, outlook)
+        plan = yield from _nominated(setting, state, view, outlook)
         rounds += 1
         checks += 1
     state.pending[view.interval.index] = Pending(
@@ -284,7 +314,7 @@ def _planned(
 
 
 def _nominated(
-    setting: Setting, view: ProsumersView, outlook: Outlook, decisions: Decisions | None = None
+    setting: Setting, state: RunState, view: ProsumersView, outlook: Outlook, decisions: Decisions | None = None
 ) -> Generator[Ask | Send | Gate, Any, _Plan]:
     """Let prosumers decide set-points (or hold them to given ones); check what follows by AC."""
     set_points = decisions.set_points if decisions else (yield Ask("prosumers", "dispatch", (view,)))
@@ -293,7 +323,7 @@ def _nominated(
     with section("power_flow"):
         result = step(
             setting.community,
-            setting.truth,
+            setting.truth_in(state.closed_at(view.interval.index)),
             view.state,
             held,
             view.expected,

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from cosim.foreseen import loss_prices, reactive_kvar
 from cosim.messages import EnvelopeGrant, RoomClaim, RoomNeed
 from cosim.models.devices.corridor import Corridor
 from cosim.models.envelope import Room, RoomPrice
 from cosim.models.market.room_account import RoomAccount, RoomTrade
 from cosim.models.market.settlement import LONG_FACTOR, SHORT_FACTOR, dearer
 from cosim.models.market.tariff import Prices
-from cosim.models.time import SECONDS_PER_DAY, Horizon
+from cosim.models.time import Horizon
 from cosim.negotiation import RoomGates, Terms, negotiated
 from cosim.setting import Setting
 from cosim.state import CommittedDay, RunState
@@ -34,7 +35,8 @@ def day_agreed(
 ) -> Said:
     """Negotiate the day that a view looks at, commit it, and top up who would have done better with the fair room."""
     horizon = view.horizon
-    opened = yield from _opened(gates, terms, setting, now, view, horizon.steps, None)
+    closed = state.closed_at(horizon.first.index)
+    opened = yield from _opened(gates, terms, setting, now, view, horizon.steps, None, closed)
     grant = yield from _talked(terms, view, opened)
     room, fair, price = (part.stacked() for part in (grant.room, grant.fair, grant.price))
     paid_eur = _trade(room, fair, price).rate_eur_per_h() @ horizon.hours
@@ -57,9 +59,12 @@ def interval_agreed(
 ) -> Generator[Ask | Send | Gate, Any, Granted]:
     """Negotiate an interval and the steps after it."""
     index = view.interval.index
-    steps = min(gates.steps, setting.horizon_fine, setting.intervals - index)
+    ahead = range(index, index + min(gates.steps, setting.horizon_fine, setting.intervals - index))
+    # Beyond an operation of switches the grid is another one, of which nothing is promised yet.
+    steps = len(state.stretches(ahead)[0])
     committed = state.committed(index, steps)
-    opened = yield from _opened(gates, gates.interval, setting, now, view, steps, committed)
+    closed = state.closed_at(index)
+    opened = yield from _opened(gates, gates.interval, setting, now, view, steps, committed, closed)
     grant = yield from _talked(gates.interval, view, opened)
     room, fair, price = (part.stacked()[..., 0] for part in (grant.room, grant.fair, grant.price))
     letter = EnvelopeGrant(index, round=0, envelopes=grant.bands)
@@ -87,6 +92,7 @@ def _opened(
     view: ProsumersView,
     steps: int,
     committed: tuple[Room, RoomPrice] | None,
+    closed: np.ndarray | None,
 ) -> Generator[Ask | Send | Gate, Any, _Opened]:
     """Gather what is known of the first steps of a view's horizon."""
     horizon = Horizon(view.horizon.first, view.horizon.counts[:steps])
@@ -99,17 +105,10 @@ def _opened(
         size_kw = doubt.most_kw if box else doubt.spread_kw
         margin = PassiveMargin(size_kw, doubt.kvar_per_kw, None if box else gates.risk)
     late_buy, late_sell = _late_prices(view.prices)
-    starts = horizon.first.start_s + horizon.offsets * horizon.first.duration_s
     return _Opened(
         NegotiationView(view, generation, steps, late_buy, late_sell, terms.pool),
-        RoomView(horizon, passive.p_kw, passive.q_kvar, _loss_prices(setting, starts, now), committed, margin),
+        RoomView(horizon, passive.p_kw, passive.q_kvar, loss_prices(setting, horizon, now), committed, margin, closed),
     )
-
-
-def _loss_prices(setting: Setting, starts_s: np.ndarray, now: int) -> np.ndarray:
-    """Return what losses will cost (H,), as far as it is known: the price of the same time on the last day known."""
-    days = -(-np.maximum(starts_s - now * setting.interval_s + setting.interval_s, 0) // SECONDS_PER_DAY)
-    return setting.day_ahead.at(starts_s - days * SECONDS_PER_DAY)
 
 
 def _talked(terms: Terms, view: ProsumersView, opened: _Opened) -> Generator[Ask | Send | Gate, Any, RoomGrant]:
@@ -134,12 +133,7 @@ def _need(view: ProsumersView, steps: int) -> RoomNeed:
     must = sum((_must_kw(one, view.horizon.hours) for one in corridors), np.zeros(view.fixed_kw.shape))
     firm = np.maximum((view.fixed_kw - must)[:, :steps], -view.connection_kw[:, None])
     firm[:, 0] = view.power_range.firm_kw
-    demand, kvar = view.expected.demand_kw, view.expected.demand_kvar
-    drawn = demand != 0.0
-    ratio = np.where(drawn, kvar, 0.0) / np.where(drawn, demand, 1.0)
-    reactive = ratio[:, None] * view.fixed_kw[:, :steps]
-    reactive[:, 0] = kvar
-    return RoomNeed(view.interval.index, firm, reactive)
+    return RoomNeed(view.interval.index, firm, reactive_kvar(view, steps))
 
 
 def _must_kw(corridor: Corridor, hours: np.ndarray) -> np.ndarray:

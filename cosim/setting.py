@@ -15,6 +15,7 @@ from cosim.models.step import Community, PassiveLoad
 from cosim.models.time import Horizon, Interval
 from cosim.models.uncertainty.scenarios import Scenarios
 from cosim.negotiation import RoomGates
+from cosim.rewiring import Rewiring
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ class Setting:
     `gate_lead` is how many intervals before its interval the gate closes. `market`, `envelopes` and `rescue`
     (tighten and curtail) switch steps of the protocol; the power-flow checks are always on. `truth` decides
     what is feasible, `twin` is the engine that operators search with; they are compared on every settled
-    interval. `rooms` says how room is negotiated, None where the operator hands it out alone.
+    interval. `rooms` says how room is negotiated, None where the operator hands it out alone;
+    `rewiring` when switches are reconsidered, None where they stay as in the network's file. `record_orders` adds the
+    books that reached the marketplace to what is recorded.
     """
 
     ids: tuple[str, ...]
@@ -98,6 +101,20 @@ class Setting:
     envelopes: bool = True
     rescue: bool = True
     rooms: RoomGates | None = None
+    rewiring: Rewiring | None = None
+    record_orders: bool = False
+
+    def closed_in(self, closed: np.ndarray | None) -> np.ndarray:
+        """Return a switch state (L,): that of the network's file where None is given."""
+        return self.truth.feeder.closed if closed is None else closed
+
+    def truth_in(self, closed: np.ndarray | None) -> PowerFlow:
+        """Return the power flow that decides, in a switch state (L,), None for that of the network's file."""
+        return self.truth if closed is None else self.truth.at(closed)
+
+    def twin_in(self, closed: np.ndarray | None) -> BatchFlow:
+        """Return the power flow that searches, in a switch state (L,), None for that of the network's file."""
+        return self.twin if closed is None else self.twin.at(closed)
 
     @property
     def trades_in_pool(self) -> bool:

@@ -5,6 +5,7 @@ rebuilt.
 """
 
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from cosim.models.devices.columns import DeviceState, SetPoints
 from cosim.models.envelope import Envelopes, Room, RoomPrice
 from cosim.models.market.mechanism import Trades
+from cosim.models.market.order import Orders
 from cosim.models.market.room_account import RoomAccount, RoomTrade
 from cosim.recorder import EMPTY_DIGEST
 
@@ -79,13 +81,17 @@ class Pending:
 class RunState:
     """Where a run stands: next tick, devices as last metered, what is pending, the result so far.
 
-    `days` holds what day gates have committed, by the first interval of the day.
+    `days` holds what day gates have committed, by the first interval of the day; `switches` what switch state (L,)
+    holds from an interval on, nothing while it is that of the network's file; `books` the orders for intervals that are
+    not over yet, where they are recorded.
     """
 
     tick: int
     devices: DeviceState
     pending: dict[int, Pending] = field(default_factory=dict)
     days: dict[int, CommittedDay] = field(default_factory=dict)
+    switches: dict[int, np.ndarray] = field(default_factory=dict)
+    books: dict[int, Orders] = field(default_factory=dict)
     last_price_eur_per_kwh: float | None = None
     digest: bytes = EMPTY_DIGEST
 
@@ -109,6 +115,25 @@ class RunState:
         """Drop days that are over."""
         self.days = {first: day for first, day in self.days.items() if first + day.room.shape[-1] > index}
 
+    def closed_at(self, index: int) -> np.ndarray | None:
+        """Return the switch state in an interval (L,), None while it is that of the network's file."""
+        first = max((first for first in self.switches if first <= index), default=None)
+        return None if first is None else self.switches[first]
+
+    def stretches(self, day: range) -> list[range]:
+        """Cut a range of intervals where switches are operated."""
+        cuts = sorted({day.start, *(first for first in self.switches if first in day and self._operated_at(first))})
+        return [range(first, end) for first, end in pairwise([*cuts, day.stop])]
+
+    def _operated_at(self, index: int) -> bool:
+        before, after = self.closed_at(index - 1), self.closed_at(index)
+        return before is None or after is None or bool((before != after).any())
+
+    def forget_switches_before(self, index: int) -> None:
+        """Drop switch states that no longer hold in an interval."""
+        holds = max((first for first in self.switches if first <= index), default=index)
+        self.switches = {first: closed for first, closed in self.switches.items() if first >= holds}
+
     def to_plain(self) -> dict[str, Any]:
         """Return it as nested dicts of arrays, numbers and strings."""
         return {
@@ -116,6 +141,8 @@ class RunState:
             "devices": self.devices.to_arrays(),
             "pending": {str(index): pending.to_plain() for index, pending in sorted(self.pending.items())},
             "days": {str(first): _columns(day) for first, day in sorted(self.days.items())},
+            "switches": {str(first): closed for first, closed in sorted(self.switches.items())},
+            "books": {str(index): _columns(book) for index, book in sorted(self.books.items())},
             "last_price_eur_per_kwh": self.last_price_eur_per_kwh,
             "digest": self.digest.hex(),
         }
@@ -128,6 +155,8 @@ class RunState:
             devices=DeviceState.from_arrays(plain["devices"]),
             pending={int(index): Pending.from_plain(item) for index, item in plain["pending"].items()},
             days={int(first): CommittedDay(**day) for first, day in plain["days"].items()},
+            switches={int(first): closed for first, closed in plain["switches"].items()},
+            books={int(index): Orders(**book) for index, book in plain["books"].items()},
             last_price_eur_per_kwh=plain["last_price_eur_per_kwh"],
             digest=bytes.fromhex(plain["digest"]),
         )

@@ -216,12 +216,16 @@ class ProsumerView:
 
 @dataclass(frozen=True, slots=True)
 class GrantView:
-    """What the operator sees when it grants: requests that reached it, its own passive-load forecast."""
+    """What the operator sees when it grants: requests that reached it, its own passive-load forecast.
+
+    `closed` is the switch state of the interval (L,), None for that of the network's file.
+    """
 
     interval: Interval
     request: RoomRequest
     passive_kw: np.ndarray
     passive_kvar: np.ndarray
+    closed: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +252,7 @@ class RoomView:
         loss_eur_per_kwh: what the operator pays for losses (S,).
         committed: room that the day gate committed, and its price (n, S); None where there is none.
         margin: room to keep for the error of the passive load; None where the forecast is taken as it is.
+        closed: switch state of all steps (L,), None for that of the network's file.
     """
 
     horizon: Horizon
@@ -256,6 +261,7 @@ class RoomView:
     loss_eur_per_kwh: np.ndarray
     committed: tuple[Room, RoomPrice] | None
     margin: PassiveMargin | None = None
+    closed: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +287,10 @@ class RoomGrant:
 
 @dataclass(frozen=True, slots=True)
 class PlanView:
-    """What the operator sees when a plan fails: nominations, its promises, its own passive-load forecast."""
+    """What the operator sees when a plan fails: nominations, its promises, its own passive-load forecast.
+
+    `closed` is the switch state of the interval (L,), None for that of the network's file.
+    """
 
     interval: Interval
     nomination: Nomination
@@ -290,17 +299,44 @@ class PlanView:
     passive_kw: np.ndarray
     passive_kvar: np.ndarray
     round: int
+    closed: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchView:
+    """What the operator sees when it decides on switches for the H steps of a horizon.
+
+    Attributes:
+        horizon: the steps.
+        net_kw: net powers that prosumers have nominated (n, H).
+        reactive_kvar: reactive power of their demand (n, H).
+        passive_kw: forecast passive load (H, buses).
+        passive_kvar: its reactive power (H, buses).
+        loss_eur_per_kwh: what the operator pays for losses (H,).
+        closed: switch state before the horizon (L,).
+        operated: how often each switch has been operated on that day before the horizon, int64 (L,).
+    """
+
+    horizon: Horizon
+    net_kw: np.ndarray
+    reactive_kvar: np.ndarray
+    passive_kw: np.ndarray
+    passive_kvar: np.ndarray
+    loss_eur_per_kwh: np.ndarray
+    closed: np.ndarray
+    operated: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
 class ClearView:
-    """What the marketplace sees: orders that reached it, the countersigned volumes, the price corridor."""
+    """What the marketplace sees: orders that reached it, the countersigned volumes, the price corridor, its own fee."""
 
     interval: Interval
     batch: OrderBatch
     limit: VolumeLimit | None
     floor_eur_per_kwh: float
     ceiling_eur_per_kwh: float
+    fee_eur_per_kwh: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

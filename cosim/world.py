@@ -8,7 +8,8 @@ import numpy as np
 
 from cosim.guard import Event, Guard
 from cosim.locking import freeze, locked
-from cosim.messages import Letter
+from cosim.messages import Letter, OrderBatch
+from cosim.models.market.order import Orders
 from cosim.models.stopwatch import section
 from cosim.post import Post
 from cosim.recorder import Tables, chained_digest
@@ -94,14 +95,19 @@ class World(mesa.Model):
             return getattr(getattr(self.cast, ask.role), ask.what)(*map(locked, ask.view))
 
     def carry(self, letter: Letter) -> Letter:
-        """Send a letter through the post."""
-        return self.post.carry(letter)
+        """Send a letter through the post; a book of orders is kept until its interval is over, if it is recorded."""
+        arrived = self.post.carry(letter)
+        if isinstance(arrived, OrderBatch) and self.setting.record_orders:
+            self.state.books[arrived.interval] = arrived.orders
+        return arrived
 
     def settled(self) -> Tables:
         """Return the tables of the interval just settled, events among them, and move the result hash on."""
         tables = dict(self.cast.recorder.tables)
         tables["events"] = _event_columns(self.guard.take())
         interval = self.state.tick - 2
+        if self.setting.record_orders:
+            tables["orders"] = _order_columns(self.state.books.pop(interval, Orders.empty()))
         self.state.digest = chained_digest(self.state.digest, interval, tables)
         return tables
 
@@ -123,6 +129,15 @@ class World(mesa.Model):
         self.post.restore(plain["post"])
         self.guard.events = [Event(*row) for row in plain["events"]]
         self.steps = plain["steps"]
+
+
+def _order_columns(book: Orders) -> dict[str, Any]:
+    return {
+        "prosumer": book.owner,
+        "side": book.side.astype(np.int64),
+        "energy_wh": book.energy_wh,
+        "limit_eur_per_kwh": book.limit_eur_per_kwh,
+    }
 
 
 def _event_columns(events: list[Event]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from cosim.experiments.inverters import inverters
 from cosim.experiments.negotiation import room_gates, told_of_uncertainty
 from cosim.experiments.plugins import registries
 from cosim.experiments.reach import check_reach
+from cosim.experiments.rewiring import rewiring, switch_desk
 from cosim.experiments.scenario import Scenario
 from cosim.experiments.tariffs import ask_ahead, offered, tariff_of
 from cosim.guard import Guard
@@ -111,7 +112,7 @@ class Build:
                 len(prosumers),
                 self._negotiators(plugins["negotiation"], prosumers.ids, guard, chance),
             ),
-            operator=Operator(policy, rule, office, guard),
+            operator=Operator(policy, rule, office, guard, switch_desk(scenario, office, self.file)),
             marketplace=Marketplace(mechanism, prosumers.ids, guard),
             forecaster=nature,
             recorder=Recording(guard),
@@ -256,6 +257,8 @@ class Build:
             market=self.switches.market,
             envelopes=self.switches.envelopes,
             rescue=self.switches.envelopes and self.switches.rescue,
+            rewiring=rewiring(scenario),
+            record_orders=scenario.market.record_orders,
         )
         check_reach(setting, profiles, time_, self.file)
         ask_ahead(setting, file=self.file, name=kind)

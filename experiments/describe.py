@@ -51,6 +51,7 @@ def describe(build: Build) -> dict[str, dict[str, Any]]:
             "forecast": scenario.forecast.kind,
             "reactive_power": scenario.inverter.reactive,
             "active_power": scenario.inverter.active,
+            "reconfiguration": scenario.reconfiguration.kind,
         },
     }
 

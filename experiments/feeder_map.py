@@ -33,23 +33,32 @@ class FeederPlan:
 
 @dataclass(frozen=True)
 class Moment:
-    """A solved interval: `vm_pu` (B,), `branch_p_kw` (L,), `loading_percent` (L,)."""
+    """A solved interval: `vm_pu` (B,), `branch_p_kw` (L,), `loading_percent` (L,).
+
+    `closed` is its switch state (L,), None for that of the network's file.
+    """
 
     vm_pu: np.ndarray
     branch_p_kw: np.ndarray
     loading_percent: np.ndarray
+    closed: np.ndarray | None = None
 
 
-def feeder_plan(feeder: Feeder) -> FeederPlan:
-    """Lay out a feeder in its own switch state; no lines of its tree cross, laterals hang below trunks."""
-    spanned = tree(feeder, _spanning(feeder))
-    distance = _distance(feeder, spanned)
+def feeder_plan(feeder: Feeder, closed: np.ndarray | None = None) -> FeederPlan:
+    """Lay out a feeder in a switch state (L,), its own by default.
+
+    No lines of its tree cross, laterals hang below trunks.
+    """
+    state = feeder.closed if closed is None else closed
+    spanned = tree(feeder, _spanning(feeder, state))
+    distance = _distance(feeder, spanned, state)
     return FeederPlan(distance, _rows(spanned, distance), spanned)
 
 
 def feeder_map(feeder: Feeder, moment: Moment, limits: Limits) -> Figure:
     """Draw an interval: buses coloured by voltage, ringed beyond a limit; overloaded branches in red."""
-    plan = feeder_plan(feeder)
+    closed = feeder.closed if moment.closed is None else moment.closed
+    plan = feeder_plan(feeder, closed)
     fed = plan.tree.order[plan.tree.parent[plan.tree.order] >= 0]
     hot = moment.loading_percent[plan.tree.parent_branch[fed]] > limits.loading_percent * (1 + 1e-6)
     hot &= plan.tree.parent_branch[fed] >= 0
@@ -62,21 +71,21 @@ def feeder_map(feeder: Feeder, moment: Moment, limits: Limits) -> Figure:
     traces = [
         _branches(plan, fed[~hot], "branch", {"color": GREY, "width": 2}),
         _branches(plan, fed[hot], "overloaded branch", {"color": BAD, "width": 4}),
-        _chords(feeder, plan, feeder.closed, "closed, makes a loop", "solid"),
-        _chords(feeder, plan, ~feeder.closed, "open", "dot"),
+        _chords(feeder, plan, closed, "closed, makes a loop", "solid"),
+        _chords(feeder, plan, ~closed, "open", "dot"),
         _buses(feeder, plan, moment, limits),
     ]
     return {"data": [trace for trace in traces if trace["x"]], "layout": drawn}
 
 
-def _spanning(feeder: Feeder) -> np.ndarray:
+def _spanning(feeder: Feeder, closed: np.ndarray) -> np.ndarray:
     """Return closed branches that reach every bus with voltage once: bool (L,)."""
-    if is_radial(feeder):
-        return feeder.closed
+    if is_radial(feeder, closed):
+        return closed
     leader = feeder.fused.copy()
     leader[np.isin(leader, leader[feeder.slack])] = leader[feeder.slack[0]]
-    kept = np.zeros(len(feeder.closed), dtype=bool)
-    for branch in np.flatnonzero(feeder.closed):
+    kept = np.zeros(len(closed), dtype=bool)
+    for branch in np.flatnonzero(closed):
         near, far = leader[feeder.branch_from[branch]], leader[feeder.branch_to[branch]]
         if near != far:
             kept[branch] = True
@@ -84,13 +93,13 @@ def _spanning(feeder: Feeder) -> np.ndarray:
     return kept
 
 
-def _distance(feeder: Feeder, spanned: Tree) -> np.ndarray:
+def _distance(feeder: Feeder, spanned: Tree, closed: np.ndarray) -> np.ndarray:
     """Add up sizes of impedances outwards along the tree, in % of nominal voltage per MVA (B,).
 
     The impedance between two neighbours is -1 over their mutual admittance. Sizes are added, not the complex
     numbers: a transformer's vector group turns those.
     """
-    admittance = PowerFlow(feeder).admittance()
+    admittance = PowerFlow(feeder).admittance(closed)
     bus = spanned.order[spanned.parent[spanned.order] >= 0]
     near, far = admittance.internal[spanned.parent[bus]], admittance.internal[bus]
     mutual = np.abs(np.asarray(admittance.ybus[near, far])).ravel()

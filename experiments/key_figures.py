@@ -50,6 +50,8 @@ KEY_FIGURES = (
     KeyFigure("tighten_rounds_mean", "Rounds of tightening", "per interval", 3),
     KeyFigure("market_rounds_mean", "Market rounds with trades", "per interval", 3),
     KeyFigure("flexible_share", "Flexible share of energy", "of 1", 3),
+    KeyFigure("switch_operations", "Switch operations", "", 0),
+    KeyFigure("switch_states", "Switch states", "", 0),
     KeyFigure("ac_checks", "AC power flows checked", "", 0),
 )
 

@@ -25,6 +25,7 @@ def summarise(folder: Path, world: World) -> dict[str, Any]:
         events = dict(db.execute("SELECT cause, count(*) FROM events GROUP BY cause ORDER BY cause").fetchall())
         balance = one_row(db, _BALANCE.format(h=hours))
         room = {} if setting.rooms is None else _room(db, len(setting.ids))
+        switches = {} if setting.rewiring is None else _switches(db)
     return {
         "intervals": setting.intervals,
         "prosumers": len(setting.ids),
@@ -34,6 +35,7 @@ def summarise(folder: Path, world: World) -> dict[str, Any]:
         **people,
         **money,
         **room,
+        **switches,
         **balance,
         "unserved_kwh": people["unserved_kwh"] + grid["passive_unserved_kwh"],
         "events": events,
@@ -151,3 +153,13 @@ def _room(db: Any, prosumers: int) -> dict[str, Any]:
             " avg(CASE WHEN plan_room_rounds > 1 THEN 1 ELSE 0 END) AS room_negotiated_share FROM intervals",
         ),
     }
+
+
+def _switches(db: Any) -> dict[str, Any]:
+    """Return how often switches were operated, and how many states there were."""
+    states = db.execute(
+        "SELECT DISTINCT string_agg(CASE WHEN closed THEN '1' ELSE '0' END, '' ORDER BY branch) FROM branches"
+        " GROUP BY interval"
+    ).fetchall()
+    counted = one_row(db, "SELECT sum(switched)::BIGINT AS switch_operations FROM intervals")
+    return {**counted, "switch_states": len(states)}

@@ -25,7 +25,7 @@ def repeat_command(manifest: dict[str, Any]) -> str | None:
     words = ["cosim", "run", source[0]]
     for key, value in _changes(source[1].model_dump(mode="json"), kept):
         option = _OWN_OPTIONS.get(key)
-        words += [option, str(value)] if option else ["--set", f"{key}={_toml(value)}"]
+        words += [option, str(value)] if option else ["--set", f"{key}={toml(value)}"]
     words += [option for switch, option in _SWITCHES.items() if not manifest["switches"][switch]]
     for name in manifest["plugins"]:
         words += ["--allow-plugin", name]
@@ -57,10 +57,10 @@ def _changes(before: dict[str, Any], after: dict[str, Any], path: str = "") -> I
             yield key, value
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
     """Return a plain value as TOML on one line."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
+        return "[" + ", ".join(toml(item) for item in value) + "]"
     return json.dumps(value)

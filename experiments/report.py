@@ -17,14 +17,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from cosim.experiments import plots, plots_totals
+from cosim.experiments.emergence import emergence, emergence_rows
 from cosim.experiments.feeder_map import Moment, feeder_map
 from cosim.experiments.key_figures import key_figures, number
+from cosim.experiments.network import feeder_of
 from cosim.experiments.plots import Columns, Figure, TimeAxis
 from cosim.experiments.repeat import repeat_command
 from cosim.experiments.report_rows import People, accounts, choices, energy, people_rows, total
 from cosim.experiments.verdict import grade, verdict
-from cosim.models.errors import BadInputError
-from cosim.models.grid.feeder import Feeder, load_feeder
 from cosim.models.grid.state import Limits
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def _content(run: "Run") -> dict[str, Any]:
             "money": plots_totals.money_by_account(_columns(run.table("ledger")), len(ids)),
             "time": plots_totals.time_split(summary["time_split_s"]),
         },
+        "emerged": emergence_rows(emergence(run)),
         "accounts": accounts(summary),
         "energy": energy(people, intervals, scenario["time"]["interval_s"] / 3600.0),
         "people": people_rows(people, scenario["time"]["interval_s"] / 3600.0),
@@ -132,7 +133,7 @@ def _worst_text(intervals: Columns, worst: int, axis: TimeAxis) -> str:
 
 def _feeder_picture(run: "Run", worst: int, limits: Limits) -> Figure | None:
     """Draw the feeder at an interval; None when its network file is gone."""
-    feeder = _feeder(run.manifest)
+    feeder = feeder_of(run.manifest)
     if feeder is None:
         return None
     buses, branches = run.table("buses"), run.table("branches")
@@ -141,18 +142,9 @@ def _feeder_picture(run: "Run", worst: int, limits: Limits) -> Figure | None:
         buses["vm_pu"].to_numpy().reshape(-1, width)[worst],
         branches["p_kw"].to_numpy().reshape(-1, lines)[worst],
         branches["loading_percent"].to_numpy().reshape(-1, lines)[worst],
+        branches["closed"].to_numpy().reshape(-1, lines)[worst].astype(bool) if "closed" in branches else None,
     )
     return feeder_map(feeder, moment, limits)
-
-
-def _feeder(manifest: Mapping[str, Any]) -> Feeder | None:
-    network = manifest["scenario"]["grid"]["network"]
-    beside = Path(manifest["folder"]) / network
-    try:
-        feeder = load_feeder(str(beside) if network.endswith(".json") else network)
-    except BadInputError:
-        return None
-    return feeder if feeder.bus_ids.tolist() == manifest["bus_ids"] else None
 
 
 def _events(frame: "pd.DataFrame", axis: TimeAxis) -> list[dict[str, str]]:

@@ -83,6 +83,15 @@ class Run:
         """Return a table in order of intervals, with prosumer ids in place of row numbers."""
         return read_table(self.folder, name)
 
+    def emergence(self, without_envelopes: "Run | None" = None) -> dict[str, Any]:
+        """Return how well, how evenly and how locally the market worked, in all and by day.
+
+        With a run of the same scenario and seed `without_envelopes` also what it cost to mind the grid.
+        """
+        from cosim.experiments.emergence import emergence
+
+        return emergence(self, without_envelopes)
+
     def report(self) -> Path:
         """Write report.html and return its path."""
         from cosim.experiments.report import write_report
@@ -228,6 +237,7 @@ def manifest(build: Build, request: Request, world: World) -> dict[str, Any]:
         "scenario": build.scenario.model_dump(mode="json"),
         "ids": list(world.setting.ids),
         "bus_ids": world.setting.truth.feeder.bus_ids.tolist(),
+        "prosumer_bus_ids": world.setting.truth.feeder.bus_ids[world.setting.community.bus].tolist(),
         "asked_for": request.scenario,
         "folder": str(build.folder.resolve()),
         "switches": {

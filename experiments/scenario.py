@@ -10,7 +10,13 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from cosim.experiments.scenario_fields import Charge, Name, Price, Real, Section, Text, Whole, Zone, aware, moment
-from cosim.experiments.scenario_grid import Grid, InverterSection, NegotiationSection, OperatorSection
+from cosim.experiments.scenario_grid import (
+    Grid,
+    InverterSection,
+    NegotiationSection,
+    OperatorSection,
+    ReconfigurationSection,
+)
 from cosim.experiments.scenario_people import People
 from cosim.models.errors import BadInputError, Fault, did_you_mean
 from cosim.models.faults import first_faults
@@ -100,6 +106,9 @@ class Market(Section):
     gate_lead_intervals: Annotated[Whole, Field(ge=0, le=8)] = Field(
         1, description="intervals between gate closure and delivery"
     )
+    record_orders: Annotated[bool, Field(strict=True)] = Field(
+        False, description="keep every order that reaches the marketplace, in the table `orders`"
+    )
 
 
 class Forecast(Section):
@@ -127,6 +136,7 @@ class Scenario(Section):
     operator: OperatorSection = OperatorSection()
     forecast: Forecast = Forecast()
     negotiation: NegotiationSection = NegotiationSection()
+    reconfiguration: ReconfigurationSection = ReconfigurationSection()
     inverter: InverterSection = InverterSection()
     profiles: ProfilesSection = ProfilesSection()
 

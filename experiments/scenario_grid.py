@@ -89,6 +89,37 @@ class NegotiationSection(Section):
     )
 
 
+class ReconfigurationSection(Section):
+    """When the operator changes which branches are open, and what that costs."""
+
+    kind: Literal["none", "daily", "hourly"] = Field(
+        "none", description="switch states: those of the network's file, one a day, or one for every hour of a day"
+    )
+    kicks: Annotated[Whole, Field(ge=0, le=10_000)] = Field(
+        10, description="how often a search starts again from exchanges at random"
+    )
+    operation_eur: Annotated[Real, Field(ge=0, le=1000)] = Field(
+        0.1, description="what operating a switch once costs, weighed against losses, in EUR"
+    )
+    most_per_day: Annotated[Whole, Field(ge=0, le=10_000)] | None = Field(
+        None, description="most operations in a day; any number if absent"
+    )
+    most_per_switch: Annotated[Whole, Field(ge=0, le=1000)] | None = Field(
+        None, description="most operations of one switch in a day; any number if absent"
+    )
+    within_limits: Annotated[bool, Field(strict=True)] = Field(
+        True, description="whether states for a day are to keep limits at what prosumers nominate, before losing little"
+    )
+    on_violation: Annotated[bool, Field(strict=True)] = Field(
+        True, description="whether switches are operated also where a plan breaks limits, before bands are tightened"
+    )
+    on_error: Annotated[Real, Field(ge=0, le=100)] = Field(
+        0.0,
+        description="distance to what was nominated for the day, over an hour and as a share of the day's mean, "
+        "beyond which the rest of the day is planned again; never if 0",
+    )
+
+
 class InverterSection(Section):
     """What inverters of photovoltaics and wind do by themselves, by feed-in or by voltage."""
 

@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
+# Columns of row numbers, and the columns of names that stand beside them.
+NAMED = {
+    "prosumer": "id",
+    "seller": "seller_id",
+    "buyer": "buyer_id",
+    "payer": "payer_id",
+    "payee": "payee_id",
+    "bus": "bus_id",
+    "kind": "kind_name",
+}
+
 
 def table_names(folder: Path) -> list[str]:
     """List the tables of a run."""
@@ -42,23 +53,24 @@ def read_table(folder: Path, name: str) -> "pd.DataFrame":
     return _named(frame, read_manifest(folder))
 
 
+def names_of(manifest: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return the names that the row numbers of a column stand for, by column."""
+    ids = manifest["ids"]
+    accounts = list(Accounts(len(ids)).names(ids))
+    return {
+        **dict.fromkeys(("prosumer", "seller", "buyer"), ids),
+        **dict.fromkeys(("payer", "payee"), accounts),
+        "bus": manifest["bus_ids"],
+        "kind": [kind.name.lower() for kind in LedgerKind],
+    }
+
+
 def _named(frame: "pd.DataFrame", manifest: dict[str, Any]) -> "pd.DataFrame":
     """Add ids beside row numbers: of prosumers, trading partners, ledger accounts and buses."""
-    ids = manifest["ids"]
-    accounts = Accounts(len(ids)).names(ids)
-    names = {
-        "prosumer": ("id", ids),
-        "seller": ("seller_id", ids),
-        "buyer": ("buyer_id", ids),
-        "payer": ("payer_id", accounts),
-        "payee": ("payee_id", accounts),
-        "bus": ("bus_id", manifest["bus_ids"]),
-        "kind": ("kind_name", [kind.name.lower() for kind in LedgerKind]),
-    }
-    for column, (named, values) in names.items():
+    for column, values in names_of(manifest).items():
         if column in frame:
             place = list(frame.columns).index(column) + 1
-            frame.insert(place, named, [values[row] for row in frame[column]])
+            frame.insert(place, NAMED[column], [values[row] for row in frame[column]])
     return frame
 
 

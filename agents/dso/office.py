@@ -5,6 +5,7 @@ Policies and rules are handed this.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -31,6 +32,10 @@ class GridOffice:
     flow: BatchFlow
     limits: Limits
     inside_pu: float = 1e-4
+
+    def at(self, closed: np.ndarray | None) -> Self:
+        """Return the same desk in another switch state (L,), in this one where None is given."""
+        return self if closed is None else replace(self, flow=self.flow.at(closed))
 
     @property
     def connection_kw(self) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The distribution system operator: grants room, and tightens or curtails plans that break limits."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,19 @@ from cosim.agents.dso.envelopes.policy import EnvelopePolicy, Grant
 from cosim.agents.dso.envelopes.static import StaticEnvelopes
 from cosim.agents.dso.office import GridOffice
 from cosim.agents.dso.room_desk import RoomDesk, Scene
+from cosim.agents.dso.switching import SwitchDesk
 from cosim.encoding import plain
 from cosim.guard import Guard
 from cosim.messages import (
     EnvelopeGrant,
+    GridReading,
     PoolProgress,
     RoomBid,
     RoomClaim,
     RoomNeed,
     RoomOffer,
     RoomProgress,
+    SwitchOrder,
     VolumeLimit,
 )
 from cosim.models.envelope import Envelopes
@@ -27,16 +31,27 @@ from cosim.models.step import PassiveLoad
 from cosim.models.stopwatch import section
 from cosim.models.time import Interval
 from cosim.negotiation import Terms
-from cosim.views import GrantView, PlanView, RoomGrant, RoomView
+from cosim.views import GrantView, PlanView, RoomGrant, RoomView, SwitchView
 
 NAME = "operator"
+DESKS_KEPT = 16
 
 
 class Operator:
     """Answers for the grid, searching with its office's power flow; what is true is not its to decide."""
 
-    def __init__(self, policy: EnvelopePolicy, rule: CurtailmentRule, office: GridOffice, guard: Guard) -> None:
+    def __init__(
+        self,
+        policy: EnvelopePolicy,
+        rule: CurtailmentRule,
+        office: GridOffice,
+        guard: Guard,
+        switching: SwitchDesk | None = None,
+    ) -> None:
         self.office = office
+        # A desk keeps what it has worked out about its switch state; nothing of it holds in another.
+        self._in_state = lru_cache(DESKS_KEPT)(self._office_in)
+        self._switching = switching
         self._policy = policy
         self._rule = rule
         self._guard = guard
@@ -53,7 +68,7 @@ class Operator:
     def open_room(self, view: RoomView, need: RoomNeed, terms: Terms) -> RoomOffer:
         """Open a negotiation of room over the steps of a view."""
         with section("envelopes"):
-            self._desk = RoomDesk(Scene.of(self.office, view, need), view, terms, need.interval)
+            self._desk = RoomDesk(Scene.of(self._office(view.closed), view, need), view, terms, need.interval)
             return self._desk.opening()
 
     def hear_room(self, bid: RoomBid) -> RoomProgress:
@@ -79,10 +94,11 @@ class Operator:
 
     def grant(self, view: GrantView) -> EnvelopeGrant:
         """Hand out envelopes by the policy."""
+        office = self._office(view.closed)
         grant = self._guard.call(
-            lambda: self._policy.grant(view, self.office, self._memory),
-            faults=lambda result: _grant_faults(result, self.office, view),
-            fallback=lambda: StaticEnvelopes().grant(view, self.office, {}),
+            lambda: self._policy.grant(view, office, self._memory),
+            faults=lambda result: _grant_faults(result, office, view),
+            fallback=lambda: StaticEnvelopes().grant(view, office, {}),
             agent=NAME,
             interval=view.interval.index,
         )
@@ -117,7 +133,7 @@ class Operator:
     def _reduced(self, view: PlanView) -> np.ndarray:
         passive = PassiveLoad(view.passive_kw, view.passive_kvar)
         net_kw, reactive_kvar = view.nomination.net_kw, view.nomination.reactive_kvar
-        asked = (self.office, net_kw, view.request.firm_kw, reactive_kvar, passive)
+        asked = (self._office(view.closed), net_kw, view.request.firm_kw, reactive_kvar, passive)
         with section("envelopes"):
             return self._guard.call(
                 lambda: self._rule.curtail(*asked),
@@ -127,13 +143,44 @@ class Operator:
                 interval=view.interval.index,
             )
 
+    def rewire(self, view: SwitchView) -> list[SwitchOrder]:
+        """Order switch states for the steps of a view."""
+        with section("reconfiguration"):
+            return self.switching.rewire(view)
+
+    def relieve(self, view: SwitchView) -> list[SwitchOrder]:
+        """Order a switch state that carries a plan which breaks limits, if there is one."""
+        with section("reconfiguration"):
+            return self.switching.relieve(view)
+
+    def surprised(self, reading: GridReading, share: float, intervals: int) -> bool:
+        """Say whether the last hour of `intervals` was so far from what had been nominated."""
+        return self.switching.surprised(reading, share, intervals)
+
+    @property
+    def switching(self) -> SwitchDesk:
+        """The desk for switches."""
+        if self._switching is None:
+            raise RuntimeError("this operator has no switches to operate")
+        return self._switching
+
+    def _office(self, closed: np.ndarray | None) -> GridOffice:
+        """Return the desk in a switch state (L,), None for that of the network's file."""
+        return self.office if closed is None else self._in_state(closed.tobytes())
+
+    def _office_in(self, state: bytes) -> GridOffice:
+        return self.office.at(np.frombuffer(state, dtype=bool).copy())
+
     def memory(self) -> dict[str, Any]:
-        """Return what the policy remembers."""
-        return plain(self._memory, "envelope policy")
+        """Return what the policy and the desk for switches remember."""
+        switching = None if self._switching is None else self._switching.memory()
+        return {"policy": plain(self._memory, "envelope policy"), "switching": switching}
 
     def restore(self, memory: dict[str, Any]) -> None:
         """Take up what `memory` returned."""
-        self._memory = memory
+        self._memory = memory["policy"]
+        if self._switching is not None:
+            self._switching.restore(memory["switching"])
 
 
 def _floor_wh(power_kw: np.ndarray, interval: Interval) -> np.ndarray:

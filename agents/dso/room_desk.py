@@ -249,7 +249,7 @@ def fair_box(office: GridOffice, view: RoomView, need: RoomNeed) -> Box:
             firm_kw=firm,
             reactive_kvar=need.reactive_kvar[:, step],
         )
-        told = GrantView(interval, request, view.passive_kw[step], view.passive_kvar[step])
+        told = GrantView(interval, request, view.passive_kw[step], view.passive_kvar[step], view.closed)
         bands.append(policy.grant(told, office, memory).envelopes)
     return Box(np.stack([band.lower_kw for band in bands], axis=1), np.stack([band.upper_kw for band in bands], axis=1))
 

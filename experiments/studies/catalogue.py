@@ -20,6 +20,10 @@ STUDIES = {
         "cosim.experiments.studies.negotiated_envelopes",
         "what negotiated operating envelopes are worth, how fast they are agreed on, and what they cost in talk",
     ),
+    "reconfiguration": Entry(
+        "cosim.experiments.studies.reconfiguration",
+        "what switches bring beside a market, alone and coordinated, and what they do to a village",
+    ),
 }
 
 

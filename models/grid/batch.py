@@ -1,6 +1,8 @@
 """AC power flow of many injections at once: the fixed point in compiled lanes, Newton where that gives up."""
 
+from copy import copy
 from functools import cached_property, lru_cache
+from typing import Self
 
 import numpy as np
 
@@ -33,10 +35,21 @@ class BatchFlow:
         self._graph: Graph | None = line_graph(self.feeder, self.flow.admittance())
         self._recent = lru_cache(CACHED_STATES)(self._make)
 
+    @property
+    def closed(self) -> np.ndarray:
+        """The switch state that is solved where none is given (L,)."""
+        return self.flow.closed
+
+    def at(self, closed: np.ndarray) -> Self:
+        """Return the same engine with another switch state (L,) as default; the two share what they have laid out."""
+        switched = copy(self)
+        switched.flow = self.flow.at(closed)
+        return switched
+
     def solve(self, p_kw: np.ndarray, q_kvar: np.ndarray, closed: np.ndarray | None = None) -> BatchState:
         """Solve for whole injections at the feeder's buses, positive into the grid (..., B), (..., B).
 
-        `closed` is the switch state of all rows (L,) or of each (..., L), by default the file's. On a feeder
+        `closed` is the switch state of all rows (L,) or of each (..., L), by default `self.closed`. On a feeder
         of series impedances every row may have its own at little cost, as long as they are radial; other
         states are factorised one by one. ValueError for a wrong shape, NaN or infinity.
         """
@@ -52,8 +65,8 @@ class BatchFlow:
         return state if len(axes) == 1 else state.shaped(axes)
 
     def case(self, closed: np.ndarray | None = None) -> Case:
-        """Return what a switch state (L,), by default the file's, is solved with; recent ones are kept."""
-        state = self._states(self.feeder.closed if closed is None else closed, ())
+        """Return what a switch state (L,), by default `self.closed`, is solved with; recent ones are kept."""
+        state = self._states(self.closed if closed is None else closed, ())
         return self._recent(state.tobytes())
 
     @cached_property

@@ -7,9 +7,9 @@ never triggered. With ``engine="pandapower"`` its `newtonpf` solves on the same 
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array, csr_matrix
@@ -46,13 +46,23 @@ class PowerFlow:
         engine: Engine = "cosim",
     ) -> None:
         self.feeder = feeder
+        self.closed = feeder.closed
         self._slack_vm_pu = slack_vm_pu
         self._engine = engine
         self._cases: OrderedDict[bytes, Newton | PandapowerNewton] = OrderedDict()
         self._converted: OrderedDict[bytes, Converted] = OrderedDict()
 
+    def at(self, closed: np.ndarray) -> Self:
+        """Return the same power flow with another switch state (L,) in place of the file's as default.
+
+        The two share what they have converted and laid out: that is kept by switch state.
+        """
+        switched = copy(self)
+        switched.closed = self._state(closed).copy()
+        return switched
+
     def admittance(self, closed: np.ndarray | None = None) -> Admittance:
-        """Return the matrices of a switch state (L,), by default the file's."""
+        """Return the matrices of a switch state (L,), by default `self.closed`."""
         return self._case(closed).admittance
 
     def solve(self, p_kw: np.ndarray, q_kvar: np.ndarray, closed: np.ndarray | None = None) -> GridState | Diverged:
@@ -74,15 +84,20 @@ class PowerFlow:
         return _grid_state(case.admittance, solution, p_kw)
 
     def _case(self, closed: np.ndarray | None) -> "Newton | PandapowerNewton":
-        state = self.feeder.closed if closed is None else np.asarray(closed)
-        if state.shape != self.feeder.closed.shape or state.dtype != np.bool_:
-            raise ValueError(f"closed must be bool of shape {self.feeder.closed.shape}: {state.dtype}, {state.shape}")
+        state = self._state(self.closed if closed is None else closed)
 
         def make() -> Newton | PandapowerNewton:
             admittance = _admittance(self.feeder, self._tables(state), state, self._slack_vm_pu)
             return _solver(admittance, self._engine)
 
         return _recent(self._cases, state.tobytes(), make)
+
+    def _state(self, closed: np.ndarray) -> np.ndarray:
+        """Check a switch state."""
+        state = np.asarray(closed)
+        if state.shape != self.feeder.closed.shape or state.dtype != np.bool_:
+            raise ValueError(f"closed must be bool of shape {self.feeder.closed.shape}: {state.dtype}, {state.shape}")
+        return state
 
     def _tables(self, state: np.ndarray) -> "Converted":
         """Convert once per set of branches closed beyond the file's; opening needs no conversion."""

@@ -209,6 +209,29 @@ def test_the_adaptive_price_converges_to_the_competitive_one(book, seed):
     assert efficiency[100:].min() > 0.99
 
 
+# Name: the least mean efficiency and the largest mean error of the price (EUR/kWh) in hours 150 to 200.
+LEARNERS = {
+    "roth_erev": (0.97, 0.005),
+    "q_learning": (0.85, 0.006),
+    "gjerstad_dickhaut": (0.99, 0.006),
+    "herd_follower": (0.94, 0.003),
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS[:2])
+@pytest.mark.parametrize("book", ["low", "high"])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_learners_find_the_price_and_the_gains(name, book, seed):
+    """In 200 hours among their like they come close to the competitive price, and trade better than in the first 20.
+
+    Random quotes find a quarter of the gains there (zero-intelligence, one call an hour).
+    """
+    price, efficiency = played(name, seed, 200, book)
+    least, error = LEARNERS[name]
+    assert efficiency[-50:].mean() > max(least, efficiency[:20].mean())
+    assert np.nanmean(np.abs(price[-50:] - BOOKS[book][2])) < error
+
+
 def test_adaptive_traders_follow_a_market_that_moves():
     """After the book has changed the price finds the new competitive one: nobody is stuck where it has settled."""
     moved = played("adaptive", 1, 300, "low", then="high")[0]

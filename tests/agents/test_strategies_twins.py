@@ -1,4 +1,4 @@
-"""The market's yardsticks and the price-responsive rule, for a cohort and for one: the two forms decide the same."""
+"""Strategies that come in two forms, for a cohort and for one prosumer: the two decide the same."""
 
 from dataclasses import fields, replace
 
@@ -15,9 +15,22 @@ from cosim.models.market.order import SELL
 from cosim.models.time import Interval
 from cosim.randomness import Chance
 
-NAMES = ("zero_intelligence", "adaptive", "price_responsive")
+NAMES = (
+    "zero_intelligence",
+    "adaptive",
+    "price_responsive",
+    "roth_erev",
+    "q_learning",
+    "gjerstad_dickhaut",
+    "herd_follower",
+    "free_rider",
+    "capacity_withholder",
+    "colluding_pair",
+)
+LEARNERS = ("adaptive", "roth_erev", "q_learning", "gjerstad_dickhaut", "herd_follower", "capacity_withholder")
 STRATEGIES = registries()["strategy"]
 ROUNDS = 12
+HONEST = ("farm-17", "home-04a", "home-12", "shop-25a")
 
 
 class Twins:
@@ -106,16 +119,18 @@ def test_the_contract_is_kept(name, form):
     assert check_strategy(STRATEGIES.load(name + form)) == []
 
 
-@pytest.mark.parametrize("lead", [0, 3])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "lead"), [*((name, 0) for name in ("zero_intelligence", "adaptive")), *((name, 3) for name in NAMES)]
+)
 def test_twins_trade_the_same_in_a_run(short_runs, name, lead):
     """Ten prosumers, two hours: the same trades to the Wh and the cent, the same meters to 1 Wh, and no events.
 
-    Also where the gate closes three intervals ahead, so that several orders wait for their outcome.
+    Also where the gate closes three intervals ahead, so that several orders wait for their outcome. Four are truthful:
+    some strategies trade with nobody of their own kind.
     """
+    shared = {"people__strategies": dict.fromkeys(HONEST, "truthful"), "market__gate_lead_intervals": lead}
     one, other = (
-        short_runs.play(short_runs.world(8, people__strategy=form, market__gate_lead_intervals=lead))
-        for form in (name, f"{name}_one")
+        short_runs.play(short_runs.world(8, people__strategy=form, **shared)) for form in (name, f"{name}_one")
     )
     for left, right in zip(one, other, strict=True):
         for column in ("seller", "buyer", "energy_wh"):
@@ -130,11 +145,12 @@ def test_twins_trade_the_same_in_a_run(short_runs, name, lead):
     assert not any(len(side["events"]["cause"]) for side in (*one, *other))
 
 
-@pytest.mark.parametrize("form", ["adaptive", "adaptive_one"])
-def test_what_was_learnt_survives_a_save(form):
+@pytest.mark.parametrize("place", [0, 1], ids=["cohort", "one"])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_what_was_learnt_survives_a_save(name, place):
     """A new trader with the saved memory quotes what the old one would have quoted."""
-    played = Twins("adaptive", 1)
-    old, fresh = (Twins("adaptive", 1).forms[form.endswith("_one")] for _ in range(2))
+    played = Twins(name, 1)
+    old, fresh = (Twins(name, 1).forms[place] for _ in range(2))
     for scene, view in list(played.views())[:20]:
         orders = old.bid(replace(view, envelopes=scene.granted))
         position = np.bincount(orders.owner, weights=orders.side * orders.energy_wh, minlength=len(IDS)).astype(

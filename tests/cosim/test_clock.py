@@ -85,6 +85,10 @@ RUNS = {
     "mixed": {"people__strategies": {"home-12": "truthful_one", "farm-17": "passive_one", "home-13": "predictive"}},
     "lead 2, fair, persistence": {"market__gate_lead_intervals": 2, "forecast__kind": "persistence"},
     "no market": {"switches": Switches(market=False)},
+    "orders recorded, learners": {
+        "people__shares": {"roth_erev": 0.25, "q_learning_one": 0.25, "gjerstad_dickhaut": 0.25, "herd_follower": 0.25},
+        "market__record_orders": True,
+    },
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cosim.experiments.cli import _assignment
+from cosim.experiments.assignments import assignment
 from cosim.experiments.repeat import repeat_command
 from cosim.experiments.scenario import Scenario
 
@@ -32,7 +32,7 @@ def repeated(command: str) -> dict[str, Any]:
     overrides: dict[str, Any] = {}
     for option, value in zip(words[3::2], words[4::2], strict=True):
         if option == "--set":
-            overrides |= [_assignment(value, option)]
+            overrides |= [assignment(value, option)]
         else:
             key = {"--seed": "seed", "--days": "time.days", "--strategy": "people.strategy"}[option]
             overrides[key] = value if option == "--strategy" else int(value)

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 import cosim.experiments
+from cosim.experiments.assignments import assignment
 from cosim.experiments.build import Build
-from cosim.experiments.cli import _assignment
 from cosim.experiments.scenario import Scenario
 from cosim.models.errors import BadInputError
 
@@ -161,7 +161,7 @@ def test_damaged_bytes_end_in_a_world_or_in_bad_input(tmp_path, data, which):
 def test_any_text_after_set_is_read(text):
     """KEY=VALUE is split, anything else is bad input; a value that is no TOML is a text."""
     try:
-        key, value = _assignment(text, "--set")
+        key, value = assignment(text, "--set")
     except BadInputError:
         assert "=" not in text or text.startswith("=")
     else:

@@ -36,7 +36,7 @@ class FairEnvelopes(EnvelopePolicy):
     rule: ClassVar[Rule] = "log"
 
     def start(self) -> Memory:
-        return {"above": np.zeros(0), "below": np.zeros(0)}
+        return {"above": np.zeros(0), "below": np.zeros(0), "closed": np.zeros(0, dtype=bool)}
 
     def grant(self, view: GrantView, office: GridOffice, memory: Memory) -> Grant:
         with section("envelopes"):
@@ -94,11 +94,12 @@ class _Sharing:
                 break
             bands = solved
         memory["above"], memory["below"] = errors
+        memory["closed"] = self.office.flow.closed.copy()
         return self._confirmed(bands, states)
 
     def _start(self, memory: Memory, rows: SecurityRows, states: list[GridState | Diverged]) -> Errors:
-        """Begin from the last errors; from those at the corners asked for when there are none."""
-        if len(memory["above"]) == len(rows.constant):
+        """Begin from the last errors in this switch state; from those at the corners asked for when there are none."""
+        if np.array_equal(memory["closed"], self.office.flow.closed):
             return memory["above"], memory["below"]
         if any(isinstance(state, Diverged) for state in states):
             return corner_errors(self.office.security, rows, *self._solved(self.want))

@@ -27,6 +27,7 @@ class Switching:
         most_in_all: operations over all steps together
         most_per_switch: operations of each branch over all steps
         free: branches of the feeder that may be operated, bool (L,), None for all
+        at_once: whether all operations come before the first step: one state for all of them
 
     """
 
@@ -35,6 +36,7 @@ class Switching:
     most_in_all: int | None = None
     most_per_switch: int | None = None
     free: np.ndarray | None = None
+    at_once: bool = False
 
     def __post_init__(self) -> None:
         if not (self.cost_eur >= 0.0):

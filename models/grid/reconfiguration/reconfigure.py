@@ -76,6 +76,10 @@ class Reconfigurer:
             found = _with_proof(situation, found, proven, hindered=_hindered(switching))
             return self._answer(situation, found.closed[None], found, found.stopped_by, bounds, alone=True)
         bounds, proven = _bounds(situation, state, effort, certify_seconds, None)
+        if switching.at_once:
+            found = search(situation, [state], effort)
+            states = np.tile(found.closed, (len(situation.weight), 1))
+            return self._answer(situation, states, found, found.stopped_by, bounds, alone=False)
         planned = sequence(situation, state, switching, effort, proven)
         return self._answer(situation, planned.closed, planned.whole, planned.stopped_by, bounds, alone=False)
 
@@ -125,7 +129,7 @@ class Reconfigurer:
             free=free & (switching.most_per_switch != 0),
             anchors=state[None],
             operation_eur=switching.cost_eur,
-            most=_most(switching) if len(p_kw) == 1 else None,
+            most=_most(switching) if len(p_kw) == 1 or switching.at_once else None,
             scale=1.0,
             resistance=self._sweeper.resistance_kw[graph.branch],
         )

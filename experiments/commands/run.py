@@ -1,0 +1,136 @@
+"""`cosim run`, `cosim resume` and `cosim report`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cosim.experiments.commands.shared import (
+    INTERRUPTED,
+    Plugins,
+    ScenarioName,
+    Settings,
+    Strategies,
+    assignments,
+    exit_codes,
+    print_figures,
+    say_plugins,
+)
+
+NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")]
+SummaryAsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print the verdict only.")]
+
+
+def run(
+    scenario: ScenarioName,
+    out: Annotated[Path | None, typer.Option(help="New folder for the results; runs/SCENARIO-N by default.")] = None,
+    days: Annotated[int | None, typer.Option(help="Length of the run in days, instead of the scenario's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all chance, instead of the scenario's.")] = None,
+    strategy: Strategies = [],  # noqa: B006, typer copies it
+    allow_plugin: Plugins = [],  # noqa: B006, typer copies it
+    set_: Settings = [],  # noqa: B006, typer copies it
+    no_market: Annotated[bool, typer.Option("--no-market", help="Nobody trades.")] = False,
+    no_envelopes: Annotated[
+        bool, typer.Option("--no-envelopes", help="No grants, no tightening, no curtailment; checks stay.")
+    ] = False,
+    no_rescue: Annotated[
+        bool, typer.Option("--no-rescue", help="Envelopes, but no tightening and no curtailment.")
+    ] = False,
+    no_baseline: Annotated[
+        bool, typer.Option("--no-baseline", help="Leave out the run without a market beside this one.")
+    ] = False,
+    no_report: NoReport = False,
+    json_: SummaryAsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a scenario and print its verdict."""
+    with exit_codes():
+        from cosim.experiments.assignments import strategy_of
+        from cosim.experiments.baseline import Beside
+        from cosim.experiments.build import Switches
+        from cosim.experiments.progress import progress
+        from cosim.experiments.run import Request, execute, free_folder
+
+        request = Request(
+            scenario=scenario,
+            out=out if out is not None else free_folder(scenario),
+            seed=seed,
+            days=days,
+            overrides=assignments(set_),
+            strategies=dict(map(strategy_of, strategy)),
+            switches=Switches(not no_market, not no_envelopes, not no_rescue),
+            plugins=tuple(allow_plugin),
+        )
+        request.build()
+        say_plugins(request.plugins)
+        beside = Beside(request, wanted=not no_baseline and not no_market)
+        try:
+            with progress(quiet=quiet or json_) as observe:
+                finished = execute(request, beside.observing(observe))
+        except BaseException:
+            beside.stop()
+            raise
+        _finish(
+            request.out,
+            finished=finished,
+            baseline=beside.baseline,
+            report=not no_report,
+            as_json=json_,
+            quiet=quiet,
+        )
+
+
+def resume(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run that was stopped.")],
+    no_report: NoReport = False,
+    json_: SummaryAsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with a run from its last committed interval; the result is that of an unbroken run."""
+    with exit_codes():
+        from cosim.experiments.progress import progress
+        from cosim.experiments.run import continue_run
+
+        with progress(quiet=quiet or json_) as observe:
+            finished = continue_run(folder, observe)
+        _finish(folder, finished=finished, baseline=None, report=not no_report, as_json=json_, quiet=quiet)
+
+
+def report(folder: Annotated[Path, typer.Argument(help="Folder of a finished run, or of a sweep.")]) -> None:
+    """Write report.html of a run again, or sweep.html of a sweep."""
+    with exit_codes():
+        from cosim.experiments.run import Run
+        from cosim.experiments.sweeps.conduct import is_sweep
+        from cosim.experiments.sweeps.sweep import Sweep
+
+        typer.echo(str((Sweep(folder) if is_sweep(folder) else Run(folder)).report()))
+
+
+def _finish(folder: Path, *, finished: bool, baseline: Any, report: bool, as_json: bool, quiet: bool) -> None:
+    """Add the baseline, write the report, print the verdict."""
+    from cosim.experiments.run import Run, add_to_summary
+
+    if not finished:
+        if baseline:
+            baseline.stop()
+        typer.echo(f"stopped; `cosim resume {folder}` goes on", err=True)
+        raise typer.Exit(INTERRUPTED)
+    done = Run(folder)
+    if baseline:
+        add_to_summary(folder, {"baseline": baseline.figures()})
+    where = done.report() if report else None
+    if as_json:
+        typer.echo(json.dumps(done.summary, indent=2, sort_keys=True, allow_nan=False))
+        return
+    from cosim.experiments.verdict import verdict
+
+    typer.echo(verdict(done.summary))
+    if quiet:
+        return
+    print_figures({key: value for key, value in done.summary.items() if not isinstance(value, dict)})
+    split = done.summary["time_split_s"]
+    typer.echo("time split    " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in split.items()))
+    if where:
+        typer.echo(f"report        {where}")

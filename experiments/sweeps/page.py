@@ -1,0 +1,79 @@
+"""The page of a sweep: effects, small multiples, every combination, and how to repeat it."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cosim.experiments.page import write_page
+from cosim.experiments.repeat import toml
+from cosim.experiments.sweeps.pictures import COLOURS, panels, seed_panels
+from cosim.experiments.sweeps.text import effect_rows, ensemble_rows
+
+if TYPE_CHECKING:
+    from cosim.experiments.sweeps.sweep import Sweep
+
+
+def write_sweep_page(sweep: "Sweep") -> Path:
+    """Write sweep.html into a sweep's folder and return its path."""
+    return write_page(sweep.folder / "sweep.html", "sweep.html", _content(sweep))
+
+
+def _content(sweep: "Sweep") -> dict[str, Any]:
+    specification, statistics, effects = sweep.specification, sweep.statistics, sweep.effects()
+    multiples = [
+        {"key": key, "legend": _legend(sweep, key), "panels": panels(statistics, key, effects)} for key in sweep.keys
+    ] or [{"key": "seed", "legend": [], "panels": seed_panels(statistics)}]
+    pictures = {
+        f"{place}-{number}": panel
+        for place, multiple in enumerate(multiples)
+        for number, panel in enumerate(multiple["panels"])
+    }
+    cases = len(specification.seeds) * len(specification.combinations())
+    return {
+        "title": f"Sweep of {specification.base['name']}",
+        "scenario": specification.base,
+        "keys": sweep.keys,
+        "seeds": len(specification.seeds),
+        "cases": cases,
+        "finished": len(sweep.cases),
+        "multiples": multiples,
+        "pictures": pictures,
+        "effects": effect_rows(effects),
+        "ensemble": ensemble_rows(sweep),
+        "command": command(sweep),
+        "versions": [f"{name} {number}" for name, number in specification.as_data()["versions"].items()],
+    }
+
+
+def command(sweep: "Sweep") -> str:
+    """Return the command that goes on with the sweep, or repeats it elsewhere; other settings are in sweep.json."""
+    specification = sweep.specification
+    words = ["cosim", "sweep", specification.asked_for]
+    for key, values in specification.vary.items():
+        words += ["--vary", f"{key}={','.join(map(toml, values))}"]
+    words += ["--seeds", seeds_text(specification.seeds)]
+    return shlex.join(words)
+
+
+def seeds_text(seeds: tuple[int, ...]) -> str:
+    """Return seeds as the command line reads them.
+
+    >>> seeds_text((1, 2, 3, 7))
+    '1..3,7'
+    """
+    ranges: list[list[int]] = []
+    for seed in seeds:
+        if ranges and seed == ranges[-1][1] + 1:
+            ranges[-1][1] = seed
+        else:
+            ranges.append([seed, seed])
+    return ",".join(f"{first}..{last}" if last > first else str(first) for first, last in ranges)
+
+
+def _legend(sweep: "Sweep", key: str) -> list[dict[str, str]]:
+    """Return the colours of the lines in a key's panels, where they have any meaning."""
+    others = [other for other in sweep.keys if other != key]
+    if len(others) != 1 or len(sweep.specification.vary[others[0]]) > len(COLOURS):
+        return []
+    values = sweep.statistics.cells[others[0]]
+    return [{"colour": colour, "name": f"{others[0]}: {value}"} for value, colour in zip(values, COLOURS, strict=False)]
