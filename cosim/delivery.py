@@ -41,6 +41,8 @@ class Switches:
     def at(cls, setting: Setting, state: RunState, index: int) -> "Switches":
         """Look an interval up."""
         now, before = state.closed_at(index), state.closed_at(index - 1)
+        if setting.rewiring is None:
+            return cls(now, 0)
         return cls(now, int((setting.closed_in(now) != setting.closed_in(before)).sum()))
 
 

@@ -34,4 +34,4 @@ def strategies() -> None:
             typer.echo(kind)
             for name in known[kind].names():
                 first = (known[kind].load(name).__doc__ or "").strip().splitlines()
-                typer.echo(f"  {name:22} {first[0] if first else ''}")
+                typer.echo(f"  {name:24} {first[0] if first else ''}")

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import cosim
 from cosim.experiments.cli import app
+from cosim.experiments.sweeps.case import play
 from cosim.experiments.sweeps.sql import rows_of
 from cosim.experiments.sweeps.sweep import Sweep
 from cosim.models.errors import BadInputError, SimulationError
@@ -32,6 +33,15 @@ def copied(made, tmp_path) -> Sweep:
     """Return a copy of it that a test may damage."""
     shutil.copytree(made.folder, tmp_path / "copy")
     return Sweep(tmp_path / "copy")
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Work off cases in this very process, which has everything loaded, in place of others."""
+    monkeypatch.setattr(
+        "cosim.experiments.sweeps.sweep.engine_named",
+        lambda _name: lambda cases, _workers: (play(case) for case in cases),
+    )
 
 
 def call(*words):
@@ -62,7 +72,7 @@ def test_every_case_is_an_ordinary_run(made):
     assert made.cases["result_sha256"].nunique() > 4
 
 
-def test_what_is_finished_is_kept_and_the_rest_is_made_again(copied, made):
+def test_what_is_finished_is_kept_and_the_rest_is_made_again(copied, made, here):
     """A case that is gone, one that never began and one without its end are run; the others are not touched."""
     cases = copied.folder / "cases"
     gone, unbegun, unended, kept = sorted(cases.iterdir())[:4]
@@ -103,7 +113,7 @@ def test_a_folder_is_written_by_one_sweep_at_a_time(made):
     assert "it is being written by another sweep" in result.stderr
 
 
-def test_a_case_of_another_run_is_not_overwritten(copied):
+def test_a_case_of_another_run_is_not_overwritten(copied, here):
     """What somebody put into a case's place is left alone and said to be there; the sweep ends with exit code 4."""
     case = copied.folder / "cases" / "pv_scale-1.0_envelopes-fair_seed-1"
     manifest = json.loads((case / "manifest.json").read_text())
@@ -114,7 +124,7 @@ def test_a_case_of_another_run_is_not_overwritten(copied):
     assert "holds another run than this case" in result.stderr
 
 
-def test_failed_cases_are_told_and_the_others_kept(tmp_path, monkeypatch):
+def test_failed_cases_are_told_and_the_others_kept(tmp_path, monkeypatch, here):
     """A case that cannot be built fails by itself, with a traceback in a file; the next call tries it again."""
     monkeypatch.setattr("cosim.experiments.sweeps.specification.covering", lambda _vary: [])
     vary = {"people.table": ["village.csv", "nowhere.csv"]}
@@ -194,7 +204,7 @@ def test_the_page_shows_small_multiples_and_loads_nothing(made):
     assert call("report", made.folder).stdout.strip() == str(made.folder / "sweep.html")
 
 
-def test_a_sweep_of_seeds_alone_has_a_page(tmp_path):
+def test_a_sweep_of_seeds_alone_has_a_page(tmp_path, here):
     """Nothing varies but chance: points by seed."""
     sweep = cosim.sweep("smoke-v1", seeds=[3, 4], overrides=HOURLY, out=tmp_path / "seeds", workers=1)
     assert sweep.cases["case"].tolist() == ["seed-3", "seed-4"]
