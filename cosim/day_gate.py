@@ -19,15 +19,19 @@ class DayGate:
     interval_s: int
     hour: int = 12
 
-    def days(self, now: int, *, first: bool) -> list[range]:
-        """Return the intervals of each day that is negotiated at the start of interval `now`; `first`: a run begins."""
-        begin = max(now, 0) if first else now
-        local = self._local(begin)
-        tomorrow, after = (self._midnight(local.date() + timedelta(days=ahead)) for ahead in (1, 2))
-        closes = local.hour == self.hour and local.minute * 60 + local.second < self.interval_s
-        found = [range(begin, tomorrow)] if first else []
-        if closes or (first and local.hour > self.hour):
-            found.append(range(tomorrow, after))
+    def days(self, now: int, lead: int) -> list[range]:
+        """Return the intervals of each day to be negotiated at tick `now`, as far as they are not decided yet.
+
+        What is decided at a tick is interval ``now + lead``; a run begins at tick ``-lead``, with what is left of its
+        first day, and with the next one where its gate has passed.
+        """
+        begins, undecided = now == -lead, now + lead
+        today = self._local(0 if begins else now).date()
+        tomorrow, after = (self._midnight(today + timedelta(days=ahead)) for ahead in (1, 2))
+        found = [range(undecided, tomorrow)] if begins else []
+        closed = self._closes(today)
+        if (closed <= now if begins else closed == now) and tomorrow > 0:
+            found.append(range(max(tomorrow, undecided), after))
         return found
 
     def start_of_day(self, index: int) -> int:
@@ -47,6 +51,11 @@ class DayGate:
 
     def _local(self, index: int) -> datetime:
         return (self.run_start + timedelta(seconds=index * self.interval_s)).astimezone(ZoneInfo(self.zone))
+
+    def _closes(self, day: date) -> int:
+        """Return the first tick at or after the gate of a local day, which is about the next."""
+        gate = datetime(day.year, day.month, day.day, self.hour, tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
+        return -round((self.run_start.astimezone(UTC) - gate).total_seconds() // self.interval_s)
 
     def _midnight(self, day: date) -> int:
         """Return the interval with which a local day begins."""

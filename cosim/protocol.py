@@ -65,7 +65,7 @@ def tick(setting: Setting, state: RunState, now: int) -> Talk:
 def _days_agreed(setting: Setting, rooms: RoomGates, terms: Terms, state: RunState, now: int) -> Talk:
     """Negotiate the days whose gate closes now; the first day of a run when it begins."""
     state.forget_days_before(now)
-    for whole in rooms.gate.days(now, first=now == -setting.gate_lead):
+    for whole in rooms.gate.days(now, setting.gate_lead):
         day = range(whole.start, min(whole.stop, setting.intervals))
         for stretch in state.stretches(day) if day else ():
             view = yield from _day_view(setting, state, now, rooms.gate.horizon(stretch))

@@ -28,7 +28,7 @@ Said = Generator[Ask | Send | Gate, Any, Any]
 
 def days_due(terms: Rewiring, setting: Setting, now: int, reading: GridReading | None) -> Said:
     """Return the days (ranges of intervals) to order switches for now; the rest of this one after a surprise."""
-    days = terms.gate.days(now, first=now == -setting.gate_lead)
+    days = terms.gate.days(now, setting.gate_lead)
     first = now + setting.gate_lead
     if reading is not None and np.isfinite(terms.on_error):
         hour = max(1, SECONDS_PER_HOUR // setting.interval_s)

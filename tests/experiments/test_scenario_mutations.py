@@ -26,6 +26,7 @@ MORE = {
     "forecast": ["kind", "share"],
     "negotiation": ["rounds", "steps", "day_gate_hour", "penalty", "ambiguity", "letters_lost_share"],
     "inverter": ["reactive", "active", "q_u_pu", "p_u_pu", "kva_per_kw"],
+    "reconfiguration": ["kind", "kicks", "operation_eur", "most_per_day", "on_violation", "on_error"],
     "profiles": ["files", "price", "price_unit"],
     "time": ["interval_s", "zone"],
 }
