@@ -59,7 +59,8 @@ class Post:
         arrived: np.ndarray | None = getattr(letter, "arrived", None)
         if self._losses is None or arrived is None:
             return letter
-        purpose = f"lost-{type(letter).__name__}-{getattr(letter, 'round', 0)}"
+        # The day gate and the first of its intervals speak about the same interval, over other horizons.
+        purpose = f"lost-{type(letter).__name__}-{_steps(letter)}-{getattr(letter, 'round', 0)}"
         reached = self._losses.uniforms(purpose, letter.interval) >= self._losses.share
         return replace(letter, arrived=arrived & reached)  # type: ignore[call-arg]
 
@@ -71,6 +72,12 @@ class Post:
         """Take up counts and knowledge from the journal."""
         self.counts = Counter(state["counts"])
         self.knowledge = state["knowledge"]
+
+
+def _steps(letter: Letter) -> int:
+    """Return over how many steps a letter of a negotiation speaks."""
+    room = getattr(letter, "room", None)
+    return int((letter.trade_kw if room is None else room.net_kw).shape[1])  # type: ignore[attr-defined]
 
 
 def transcript(letters: list[Letter]) -> list[bytes]:

@@ -42,7 +42,8 @@ def day_agreed(
     paid_eur = _trade(room, fair, price).rate_eur_per_h() @ horizon.hours
     loss_eur = yield Ask("prosumers", "claims", (opened.prosumers, grant.room, paid_eur, grant.fair))
     claim = yield Send(RoomClaim(horizon.first.index, loss_eur))
-    top_up_eur = yield Ask("operator", "top_up", (claim, float(paid_eur.sum())))
+    most_eur = np.maximum(paid_eur, 0.0) + _lost_kw(room, fair) @ (horizon.hours * opened.operator.dearest_eur_per_kwh)
+    top_up_eur = yield Ask("operator", "top_up", (claim, float(paid_eur.sum()), most_eur))
     counts = np.array(horizon.counts)
     state.days[horizon.first.index] = CommittedDay(
         room=np.repeat(room, counts, axis=-1),
@@ -107,7 +108,16 @@ def _opened(
     late_buy, late_sell = _late_prices(view.prices)
     return _Opened(
         NegotiationView(view, generation, steps, late_buy, late_sell, terms.pool),
-        RoomView(horizon, passive.p_kw, passive.q_kvar, loss_prices(setting, horizon, now), committed, margin, closed),
+        RoomView(
+            horizon=horizon,
+            passive_kw=passive.p_kw,
+            passive_kvar=passive.q_kvar,
+            loss_eur_per_kwh=loss_prices(setting, horizon, now),
+            dearest_eur_per_kwh=late_buy[:steps],
+            committed=committed,
+            margin=margin,
+            closed=closed,
+        ),
     )
 
 
@@ -140,6 +150,12 @@ def _must_kw(corridor: Corridor, hours: np.ndarray) -> np.ndarray:
     """Return the power (n, H) of following the lower edge of a corridor."""
     power: np.ndarray = np.maximum(np.diff(corridor.min_kwh, prepend=0.0), 0.0) / hours
     return power
+
+
+def _lost_kw(room: np.ndarray, fair: np.ndarray) -> np.ndarray:
+    """Return what room is narrower by than the fair one (n, S), on both sides together: stacks (3, n, S)."""
+    lost: np.ndarray = np.maximum(fair[1] - room[1], 0.0) + np.maximum(room[0] - fair[0], 0.0)
+    return lost
 
 
 def _trade(room: np.ndarray, base: np.ndarray, price: np.ndarray) -> RoomTrade:

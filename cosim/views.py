@@ -250,6 +250,7 @@ class RoomView:
         passive_kw: forecast passive load (S, buses).
         passive_kvar: its reactive power (S, buses).
         loss_eur_per_kwh: what the operator pays for losses (S,).
+        dearest_eur_per_kwh: the dearest energy of the step by the public tariff (S,); room is never dearer.
         committed: room that the day gate committed, and its price (n, S); None where there is none.
         margin: room to keep for the error of the passive load; None where the forecast is taken as it is.
         closed: switch state of all steps (L,), None for that of the network's file.
@@ -259,6 +260,7 @@ class RoomView:
     passive_kw: np.ndarray
     passive_kvar: np.ndarray
     loss_eur_per_kwh: np.ndarray
+    dearest_eur_per_kwh: np.ndarray
     committed: tuple[Room, RoomPrice] | None
     margin: PassiveMargin | None = None
     closed: np.ndarray | None = None
@@ -271,7 +273,8 @@ class RoomGrant:
     Attributes:
         room: bands that the grid carries in every point of theirs, and net powers inside.
         bands: what is granted for the first step: with the room that is left over, which costs nothing.
-        price: what a kWh more of each part cost.
+        price: what a kWh more of each part is settled at.
+        capped: whether the negotiation ended at prices beyond what room can be worth.
         fair: the room that everybody would have had without a negotiation, its endowment.
         rounds: how many rounds it took.
         settled: whether both sides agreed, or the rounds ended first.
@@ -280,6 +283,7 @@ class RoomGrant:
     room: Room
     bands: Envelopes
     price: RoomPrice
+    capped: bool
     fair: Room
     rounds: int
     settled: bool

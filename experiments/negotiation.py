@@ -48,6 +48,8 @@ def room_gates(scenario: Scenario, tariff: Tariff, homes: Portfolio) -> RoomGate
             tolerance=Tolerance(ABSOLUTE_SHARE * worst_kw, worst_kw=worst_kw),
             unmoved_kw=unmoved_kw,
             rounds=rounds,
+            # All rounds of two day gates and an interval's fit into the interval, beside trading and nominations.
+            round_s=min(1, time.interval_s // 10 // rounds),
             pool=section.exchange == "pool",
         )
 

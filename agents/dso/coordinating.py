@@ -6,11 +6,11 @@ from functools import partial
 import numpy as np
 
 from cosim.messages import CostsOfSteps, DayNomination, NetworkPrice, StepTaken, SwitchOrder
+from cosim.models.errors import SimulationError
 from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.batch_gradient import loss_gradient
 from cosim.models.grid.reconfiguration.question import Effort, Switching
 from cosim.models.grid.reconfiguration.reconfigure import Reconfigurer
-from cosim.models.errors import SimulationError
 
 
 @dataclass(frozen=True, eq=False)

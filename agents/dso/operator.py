@@ -83,13 +83,21 @@ class Operator:
     def close_room(self) -> RoomGrant:
         """Commit what was negotiated, as far as the grid carries it."""
         with section("envelopes"):
-            return self.desk.committed()
+            grant = self.desk.committed()
+        if grant.capped:
+            said = f"no agreement after {grant.rounds} rounds: room is settled at the dearest energy instead"
+            self._guard.note(self.desk.index, NAME, "room_price_capped", said)
+        return grant
 
-    def top_up(self, claim: RoomClaim, earned_eur: float) -> np.ndarray:
-        """Return what losers are paid (n,) EUR: what they claim, or their share of what the operator earned."""
-        claimed_eur = float(claim.loss_eur.sum())
+    def top_up(self, claim: RoomClaim, earned_eur: float, most_eur: np.ndarray) -> np.ndarray:
+        """Return what losers are paid (n,) EUR: what they claim, or their share of what the operator earned.
+
+        Nobody is believed more than `most_eur` (n,): what it paid, and what room that it has less of may be worth.
+        """
+        believed = np.minimum(claim.loss_eur, most_eur)
+        claimed_eur = float(believed.sum())
         share = min(1.0, max(earned_eur, 0.0) / claimed_eur) if claimed_eur > 0.0 else 0.0
-        paid: np.ndarray = share * claim.loss_eur
+        paid: np.ndarray = share * believed
         return paid
 
     def grant(self, view: GrantView) -> EnvelopeGrant:

@@ -34,6 +34,8 @@ from cosim.views import GrantView, PassiveMargin, RoomGrant, RoomView
 REFRESHES = 8
 PATIENCE = 10
 """Rounds without a word after which somebody's room is settled without it."""
+NOTICEABLE_EUR_PER_KWH = 1e-3
+"""How far a price must be cut to be worth a line in the event table."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Scene:
     firm_kw: np.ndarray
     fair: Box
     loss_eur_per_kwh: np.ndarray
+    dearest_eur_per_kwh: np.ndarray
+    has_margin: bool = False
 
     @classmethod
     def of(cls, office: GridOffice, view: RoomView, need: RoomNeed) -> "Scene":
@@ -61,7 +65,20 @@ class Scene:
             firm_kw=need.firm_kw,
             fair=fair_box(office, view, need),
             loss_eur_per_kwh=np.maximum(view.loss_eur_per_kwh, 0.0),
+            dearest_eur_per_kwh=view.dearest_eur_per_kwh,
+            has_margin=view.margin is not None,
         )
+
+    def possible(self, room: Room) -> np.ndarray:
+        """Return the room nearest to what was bid that could be granted at all, as a stack (3, n, S).
+
+        It holds what must run and no more than the connection: about anything else there is nothing to agree on, and
+        its price would rise for ever.
+        """
+        rating = self.office.connection_kw[:, None]
+        lower = np.minimum(np.maximum(room.lower_kw, -rating), self.firm_kw)
+        upper = np.maximum(np.minimum(room.upper_kw, rating), self.firm_kw)
+        return np.stack([lower, upper, np.clip(room.net_kw, lower, upper)])
 
     def errors(self, bands: Box) -> HorizonErrors:
         """Return how far AC lies from the rows at the corners of bands (n, S)."""
@@ -84,10 +101,11 @@ class RoomDesk:
     def __init__(self, scene: Scene, view: RoomView, terms: Terms, index: int) -> None:
         self.scene = scene
         self._terms = terms
-        self._index = index
+        self.index = index
         self._moderation = Moderation.begin(terms.rule, terms.tolerance, terms.penalty_eur_per_kw2h)
         self._errors = scene.errors(scene.fair)
         self._missed = np.zeros(len(scene.firm_kw), dtype=np.int64)
+        self._known = np.zeros(len(scene.firm_kw), dtype=bool)
         self._round = 0
         self._progress: RoomProgress | None = None
         self._agreement = self._opened(view)
@@ -122,7 +140,16 @@ class RoomDesk:
         """Whether the last offer was the final one."""
         latest = self._moderation.latest
         unmoved = self._round == 1 and latest is not None and max(latest.worst_kw) <= self._terms.unmoved_kw
-        return unmoved or self._moderation.settled or self._round >= self._terms.rounds
+        return (unmoved and self._everybody_heard) or self.agreed or self._round >= self._terms.rounds
+
+    @property
+    def agreed(self) -> bool:
+        """Whether both sides agree: silence is no consent, but whoever is silent for long is not waited for."""
+        return self._moderation.settled and self._everybody_heard
+
+    @property
+    def _everybody_heard(self) -> bool:
+        return bool((self._known | (self._missed >= PATIENCE)).all())
 
     def opening(self) -> RoomOffer:
         """Make the first offer."""
@@ -132,14 +159,15 @@ class RoomDesk:
         """Take the bids of a round, answer them, and say how far apart the sides were."""
         heard = bid.arrived & (bid.round == self._round)
         self._missed = np.where(heard, 0, self._missed + 1)
+        self._known = self._known | heard
         before = self._agreement
-        taken = before.heard(bid.room.stacked(), heard)
+        taken = before.heard(self.scene.possible(bid.room), heard)
         pull_kw = taken.pull_above_kw(heard)
         answer = self._answer(pull_kw)
         self._agreement = taken.answered(answer.room.stacked(), pull_kw)
         self._errors = self.scene.errors(Box(answer.room.lower_kw, answer.room.upper_kw))
         part = self._agreement.part(before, self._moderation.penalty_eur_per_kw2h)
-        self._progress = RoomProgress(self._index, bid.round, part.norms())
+        self._progress = RoomProgress(self.index, bid.round, part.norms())
         return self._progress
 
     def offer(self, progress: PoolProgress | None) -> RoomOffer:
@@ -165,15 +193,25 @@ class RoomDesk:
                 break
             errors = self._errors
         bands = self._carried(Box(room.lower_kw, room.upper_kw))
-        fair = self.scene.fair
+        fair, asked, price = self.scene.fair, self.price.stacked(), self._settled_price()
         return RoomGrant(
             room=Room(bands.lower_kw, bands.upper_kw, np.clip(room.net_kw, bands.lower_kw, bands.upper_kw)),
             bands=self._widened(Envelopes(bands.lower_kw[:, 0], bands.upper_kw[:, 0])),
-            price=self.price,
+            price=price,
+            capped=bool(np.abs(asked[:2] - price.stacked()[:2]).max(initial=0.0) > NOTICEABLE_EUR_PER_KWH),
             fair=Room(fair.lower_kw, fair.upper_kw, np.clip(0.0, fair.lower_kw, fair.upper_kw)),
             rounds=self._round,
-            settled=self._moderation.settled,
+            settled=self.agreed,
         )
+
+    def _settled_price(self) -> RoomPrice:
+        """Return the prices that room is paid at: where nobody agreed, the multiplier may be anything.
+
+        More room never costs less than nothing, and never more than the dearest energy that could pass through it.
+        """
+        lower, upper, net = self.price.stacked()
+        dearest = np.maximum(self.scene.dearest_eur_per_kwh, 0.0)
+        return RoomPrice(np.clip(lower, -dearest, 0.0), np.clip(upper, 0.0, dearest), np.clip(net, -dearest, dearest))
 
     def _answer(self, pull_kw: np.ndarray) -> RoomAnswer:
         """Solve the operator's problem for copies drawn to a stack (3, n, S)."""
@@ -224,15 +262,17 @@ class RoomDesk:
         return Box(lower, upper)
 
     def _widened(self, bands: Envelopes) -> Envelopes:
-        """Return the first step's bands with the room that is left over."""
+        """Return the first step's bands with the room that is left over; a margin is none that could be given away."""
         scene = self.scene
+        if scene.has_margin:
+            return bands
         passive = PassiveLoad(scene.passive.p_kw[0], scene.passive.q_kvar[0])
         return with_leftover(bands, scene.office, scene.reactive_kvar[0], passive)
 
     def _letter(self) -> RoomOffer:
         everybody = np.ones(len(self.scene.firm_kw), dtype=bool)
         penalty = self._moderation.penalty_eur_per_kw2h
-        return RoomOffer(self._index, self._round, self.room, self.price, penalty, self.over, everybody)
+        return RoomOffer(self.index, self._round, self.room, self.price, penalty, self.over, everybody)
 
 
 def fair_box(office: GridOffice, view: RoomView, need: RoomNeed) -> Box:

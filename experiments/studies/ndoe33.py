@@ -80,7 +80,10 @@ class Case:
         """What the operator sees when the negotiation opens."""
         steps = self.data.problem.steps
         loss = np.full(steps, self.data.loss_eur_per_kwh)
-        return RoomView(Horizon(Interval(0, 0, 3600), (1,) * steps), self.passive.p_kw, self.passive.q_kvar, loss, None)
+        dearest = self.data.problem.late_buy_eur_per_kwh.max(axis=0)
+        return RoomView(
+            Horizon(Interval(0, 0, 3600), (1,) * steps), self.passive.p_kw, self.passive.q_kvar, loss, dearest, None
+        )
 
     @cached_property
     def scene(self) -> Scene:
@@ -94,6 +97,7 @@ class Case:
             firm_kw=self.need.firm_kw,
             fair=Box(self.data.fair_lower_kw, self.data.fair_upper_kw),
             loss_eur_per_kwh=self.view.loss_eur_per_kwh,
+            dearest_eur_per_kwh=self.view.dearest_eur_per_kwh,
         )
 
     def worth(self, lower_kw: np.ndarray, upper_kw: np.ndarray, trade_kw: np.ndarray) -> "Worth":

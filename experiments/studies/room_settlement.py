@@ -96,6 +96,6 @@ def settlement(case: Case) -> Settlement:
         fair_eur=in_fair,
         negotiated_eur=negotiated,
         room_eur=room_eur,
-        top_up_eur=operator.top_up(claim, float(room_eur.sum())),
+        top_up_eur=operator.top_up(claim, float(room_eur.sum()), claim.loss_eur),
         loss_price_eur=(price[2] * worth.plan.room.net_kw) @ hours,
     )

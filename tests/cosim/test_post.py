@@ -119,9 +119,9 @@ def test_roles_are_shown_only_what_letters_told_them(short_runs):
         *(f"Cancellation.{name}" for name in ("interval", "sell_wh", "buy_wh")),
     }
     assert shown["operator"] == {
-        *(f"GrantView.{name}" for name in ("interval", "request", "passive_kw", "passive_kvar")),
+        *(f"GrantView.{name}" for name in ("interval", "request", "passive_kw", "passive_kvar", "closed")),
         *(f"PlanView.{name}" for name in ("interval", "nomination", "request", "envelopes", "passive_kw")),
-        *(f"PlanView.{name}" for name in ("passive_kvar", "round")),
+        *(f"PlanView.{name}" for name in ("passive_kvar", "round", "closed")),
         *(f"Interval.{name}" for name in ("index", "start_s", "duration_s")),
         *(f"Envelopes.{name}" for name in ("lower_kw", "upper_kw")),
     }

