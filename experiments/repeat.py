@@ -23,13 +23,20 @@ def repeat_command(manifest: dict[str, Any]) -> str | None:
     if source is None:
         return None
     words = ["cosim", "run", source[0]]
-    for key, value in _changes(source[1].model_dump(mode="json"), kept):
-        option = _OWN_OPTIONS.get(key)
-        words += [option, str(value)] if option else ["--set", f"{key}={toml(value)}"]
+    words += options(source[1].model_dump(mode="json"), kept)
     words += [option for switch, option in _SWITCHES.items() if not manifest["switches"][switch]]
     for name in manifest["plugins"]:
         words += ["--allow-plugin", name]
     return shlex.join(words)
+
+
+def options(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Return the options that make one scenario of another, both as plain data."""
+    words = []
+    for key, value in changes(before, after):
+        option = _OWN_OPTIONS.get(key)
+        words += [option, str(value)] if option else ["--set", f"{key}={toml(value)}"]
+    return words
 
 
 def _source(name: str, folder: Path) -> tuple[str, Scenario] | None:
@@ -47,12 +54,12 @@ def _source(name: str, folder: Path) -> tuple[str, Scenario] | None:
     return None
 
 
-def _changes(before: dict[str, Any], after: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+def changes(before: dict[str, Any], after: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield (dotted key, value) of every leaf that differs; None cannot be said in TOML."""
     for name, value in after.items():
         key, old = f"{path}{name}", before.get(name)
         if isinstance(value, dict) and isinstance(old, dict):
-            yield from _changes(old, value, f"{key}.")
+            yield from changes(old, value, f"{key}.")
         elif value != old and value is not None:
             yield key, value
 

@@ -1,11 +1,17 @@
-"""Points inside a box of bands that are worse than its corners, because inverters would not help there.
+"""Points inside a box of bands that are worse than its corners, because somebody would not help there.
 
-Whoever feeds in and draws reactive power relieves everybody upstream of a common transformer more by the one than he
-loads them by the other. So the voltage of somebody else can be highest when he does not feed in: not at the corner at
-which everybody is at the upper edge. With laws ``q = law(v, p)`` and linear voltages ``v = R p + X q`` a change of net
-powers moves voltages by ``(I + X K)^-1 (R - X T) dp``, where -K is the slope of the laws by voltage and -T by power:
-under cos phi(P), where K is 0, the sensitivity is R - tan(phi) X. For each bus near its limit everybody is put where
-that makes it worst, and AC power flow says what comes of it.
+Two things make a voltage fall with somebody's feed-in, and both need a common reactance, such as that of a transformer.
+The one is current: with angles theta the sensitivity is not R but, to second order,
+
+    R_ij - X_ij (theta_j - theta_i) - sum_k X_ik p_k X_kj
+
+The other is local control. Whoever feeds in and draws reactive power relieves everybody behind a common transformer
+more by the one than he loads them by the other. So the voltage of somebody else can be highest when he does not feed
+in: not at the corner at which everybody is at the upper edge. With laws ``q = law(v, p)`` and linear voltages
+``v = R p + X q`` a change of net powers moves voltages by ``(I + X K)^-1 (R - X T) dp``, where -K is the slope of the
+laws by voltage and -T by power: under cos phi(P), where K is 0, the sensitivity is R - tan(phi) X.
+
+For each bus near its limit everybody is put where that makes it worst, and AC power flow says what comes of it.
 """
 
 from dataclasses import dataclass, replace
@@ -25,6 +31,7 @@ from cosim.models.step import Community
 DOUBT: Final = 1.5
 DOUBT_PU: Final = 1e-3
 NEGLIGIBLE_PU: Final = 1e-7
+SWEEPS: Final = 3
 MOST_POINTS: Final = 16
 # Over this much voltage a law's slope is measured.
 SPAN_PU: Final = 1e-3
@@ -32,10 +39,10 @@ SPAN_PU: Final = 1e-3
 
 @dataclass(frozen=True)
 class Adverse:
-    """Finds such points for one community with inverters, and puts together what they lead to."""
+    """Finds such points for one community, with inverters under local control or without."""
 
     community: Community
-    inverter: Inverter
+    inverter: Inverter | None
     flow: PowerFlow
     limits: Limits
 
@@ -43,15 +50,22 @@ class Adverse:
     def _linear(self) -> LinDistFlow:
         return lindistflow(self.flow.admittance())
 
-    def points(self, bands: Envelopes, state: GridState, *, upper: bool) -> np.ndarray:
+    def points(self, bands: Envelopes, state: GridState, passive_kw: np.ndarray, *, upper: bool) -> np.ndarray:
         """Return net powers (k, n) that are worse for some bus than the corner with a state, k = 0 if none is.
 
-        With `upper` everybody is at the upper edges there, else at the lower ones.
+        With `upper` everybody is at the upper edges there, else at the lower ones, beside `passive_kw` (buses,).
         """
+        sign, edge = (1.0, self.limits.vm_max_pu) if upper else (-1.0, -self.limits.vm_min_pu)
+        p_kw = self.community.at_buses(bands.upper_kw if upper else bands.lower_kw) + passive_kw
+        if self.inverter is None:
+            return self._crests(bands, state, p_kw, sign, edge)
+        return self._corners(bands, state, p_kw, sign, edge)
+
+    def _corners(self, bands: Envelopes, state: GridState, p_kw: np.ndarray, sign: float, edge: float) -> np.ndarray:
+        """Return corners and bends of the box at which voltages near their limit are worst (k, n), with inverters."""
         bend_kw = np.clip(self._bend_kw, bands.lower_kw, bands.upper_kw)
-        stages = np.stack([bands.lower_kw, bend_kw, bands.upper_kw])
-        sign, corner, edge = (1.0, 2, self.limits.vm_max_pu) if upper else (-1.0, 0, -self.limits.vm_min_pu)
-        worse = sign * self._levels(stages, state)
+        stages, corner = np.stack([bands.lower_kw, bend_kw, bands.upper_kw]), 2 if sign > 0 else 0
+        worse = sign * self._levels(stages, state, p_kw)
         gain = worse.max(axis=0) - worse[corner]
         potential = gain.sum(axis=1)
         near = sign * state.vm_pu + DOUBT * potential + DOUBT_PU > edge
@@ -66,17 +80,58 @@ class Adverse:
     @cached_property
     def _bend_kw(self) -> np.ndarray:
         """Net powers (n,) above which inverters begin to draw."""
+        assert self.inverter is not None
         law = self.inverter.control.cos_phi_p
         return np.zeros(len(self.inverter)) if law is None else law.x[0] * self.inverter.rated_kw
 
-    def _levels(self, stages: np.ndarray, state: GridState) -> np.ndarray:
-        """Return how far each bus's voltage rises with each one's net power, at three stages of it (3, B, n)."""
-        bus, at_bus = self.community.bus, state.vm_pu[self.community.bus]
+    def _sensitivity(self, state: GridState, p_kw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return how voltages rise with each one's net power, and with its reactive power, (B, n) pu per kW."""
+        bus = self.community.bus
         twice = 2.0 * np.where(state.energised, state.vm_pu, 1.0)[:, None]
-        by_p, by_q = self._linear.r[:, bus] / twice, self._linear.x[:, bus] / twice
-        above, below = (self.inverter.reactive_kvar(at_bus + step, stages[2]) for step in (SPAN_PU / 2, -SPAN_PU / 2))
+        by_q = self._linear.x[:, bus] / twice
+        turned = by_q * (state.va_rad[bus] - state.va_rad[:, None])
+        return self._linear.r[:, bus] / twice - turned - (self._linear.x / twice * p_kw) @ by_q, by_q
+
+    def _crests(self, bands: Envelopes, state: GridState, p_kw: np.ndarray, sign: float, edge: float) -> np.ndarray:
+        """Return where voltages near their limit are worst (k, n), without inverters.
+
+        To second order a voltage is concave in net powers, so that its crest may lie inside the box: everybody in turn
+        moves to where the others make it worst for the bus.
+        """
+        by_p, by_q = self._sensitivity(state, p_kw)
+        begin, other = (bands.upper_kw, bands.lower_kw) if sign > 0 else (bands.lower_kw, bands.upper_kw)
+        potential = np.maximum(sign * by_p * (other - begin), 0.0).sum(axis=1)
+        near = sign * state.vm_pu + DOUBT * potential + DOUBT_PU > edge
+        rows = np.flatnonzero(near & (potential > NEGLIGIBLE_PU) & state.energised)
+        rows = rows[np.argsort(-(sign * state.vm_pu + potential)[rows], kind="stable")][:MOST_POINTS]
+        if not len(rows):
+            return np.zeros((0, len(begin)))
+        slope, reach, among = by_p[rows], by_q[rows], by_q[self.community.bus]
+        bend = reach[:, :, None] * among + reach[:, None, :] * among - reach[:, :, None] * reach[:, None, :]
+        powers = np.tile(begin, (len(rows), 1))
+        for one in np.tile(np.arange(len(begin)), SWEEPS).tolist():
+            edges = bands.lower_kw[one] - powers[:, one], bands.upper_kw[one] - powers[:, one]
+            crest = np.clip(slope[:, one] / np.maximum(bend[:, one, one], NEGLIGIBLE_PU**2), *edges)
+            moves = np.stack([np.zeros(len(rows)), *edges, crest])
+            gained = sign * (slope[:, one] * moves - bend[:, one, one] * moves**2 / 2.0)
+            move = moves[gained.argmax(axis=0), np.arange(len(rows))]
+            powers[:, one] += move
+            slope = slope - bend[:, one] * move[:, None]
+        return np.unique(powers, axis=0)
+
+    def _levels(self, stages: np.ndarray, state: GridState, p_kw: np.ndarray) -> np.ndarray:
+        """Return how far each bus's voltage rises with each one's net power, at three stages of it (3, B, n)."""
+        assert self.inverter is not None
+        return self._controlled(self.inverter, stages, state, *self._sensitivity(state, p_kw))
+
+    def _controlled(
+        self, inverter: Inverter, stages: np.ndarray, state: GridState, by_p: np.ndarray, by_q: np.ndarray
+    ) -> np.ndarray:
+        """Return the same with inverters that answer, for sensitivities (B, n) without them."""
+        bus, at_bus = self.community.bus, state.vm_pu[self.community.bus]
+        above, below = (inverter.reactive_kvar(at_bus + step, stages[2]) for step in (SPAN_PU / 2, -SPAN_PU / 2))
         slope_v = (below - above) / SPAN_PU
-        drawn = self.inverter.reactive_kvar(at_bus, stages[1]) - self.inverter.reactive_kvar(at_bus, stages[2])
+        drawn = inverter.reactive_kvar(at_bus, stages[1]) - inverter.reactive_kvar(at_bus, stages[2])
         slope_p = drawn / np.maximum(stages[2] - stages[1], NEGLIGIBLE_PU)
         loop = np.eye(len(bus)) + by_q[bus] * slope_v
 

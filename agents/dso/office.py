@@ -19,6 +19,9 @@ from cosim.models.grid.state import Diverged, GridState, Limits, violations
 from cosim.models.local_response import reactive_at
 from cosim.models.step import Community, PassiveLoad
 
+MOST_BUSES = 1500
+"""Beyond this, matrices between all buses are too large to look for worse points than corners."""
+
 
 @dataclass(frozen=True)
 class GridOffice:
@@ -95,8 +98,8 @@ class GridOffice:
     ) -> list[GridState | Diverged]:
         """Solve AC with everybody at each worst corner of the bands, in the order of `security.corners.patterns`.
 
-        With inverters under local control the first two, everybody up and everybody down, show for each bus and branch
-        the worst of that corner and of points at which others do not help.
+        Where reactances are large or inverters answer, the first two, everybody up and everybody down, show for each
+        bus and branch the worst of that corner and of points at which others do not help.
         """
         powers = np.where(self.security.corners.patterns, bands.upper_kw, bands.lower_kw)
         states = self.solve_all(powers, reactive_kvar, passive)
@@ -105,7 +108,9 @@ class GridOffice:
     @cached_property
     def _adverse(self) -> Adverse | None:
         inverter = self.community.portfolio.inverter
-        return None if inverter is None else Adverse(self.community, inverter, self.flow.flow, self.limits)
+        if inverter is None and not (self.community.buses <= MOST_BUSES and self.security.reactive):
+            return None
+        return Adverse(self.community, inverter, self.flow.flow, self.limits)
 
     def _worst(
         self,
@@ -120,7 +125,7 @@ class GridOffice:
         for state, upper in zip(states[:2], (True, False), strict=True):
             more: list[GridState | Diverged] = []
             if isinstance(state, GridState):
-                points = adverse.points(bands, state, upper=upper)
+                points = adverse.points(bands, state, passive.p_kw, upper=upper)
                 more = self.solve_all(points, reactive_kvar, passive) if len(points) else []
             found.append(worst_of([state, *more], upper=upper))
         return [*found, *states[2:]]

@@ -18,6 +18,9 @@ from cosim.models.optimisation.robust_rows import Rows
 from cosim.models.optimisation.room_network import DenseNetwork, TreeNetwork
 from cosim.models.step import Community, PassiveLoad
 
+REACTIVE = 4.0
+"""Reactance over resistance from which on an angle of 0.25 rad would be enough for feed-in to lower a voltage."""
+
 
 @dataclass(frozen=True, slots=True)
 class SecurityRows:
@@ -72,6 +75,11 @@ class Security(Protocol):
     @property
     def network(self) -> DenseNetwork | TreeNetwork:
         """The rows' coefficients and the quadratic part of the loss."""
+        ...
+
+    @property
+    def reactive(self) -> bool:
+        """Whether reactances are so large beside resistances that feed-in may lower a voltage."""
         ...
 
     def losses(self, reactive_kvar: np.ndarray, passive: PassiveLoad) -> Losses:
@@ -154,6 +162,11 @@ class TreeSecurity:
     def network(self) -> DenseNetwork | TreeNetwork:
         """The rows' coefficients and the quadratic part of the loss."""
         return TreeNetwork(self._tree)
+
+    @cached_property
+    def reactive(self) -> bool:
+        """Whether some edge is mostly reactance, as a transformer is and a line of a distribution feeder is not."""
+        return bool(np.any(self.flow.rise_q > REACTIVE * self.flow.rise_p))
 
     def losses(self, reactive_kvar: np.ndarray, passive: PassiveLoad) -> Losses:
         """Return the rest of the loss: ``rise_p / 2`` is each edge's resistance over its squared voltage, per kW."""
@@ -250,6 +263,11 @@ class DenseSecurity:
         """The rows' coefficients and the quadratic part of the loss."""
         bus = self.community.bus
         return DenseNetwork(self._matrix, self._loss[np.ix_(bus, bus)])
+
+    @property
+    def reactive(self) -> bool:
+        """Meshes are looked at closely in any case."""
+        return True
 
     def losses(self, reactive_kvar: np.ndarray, passive: PassiveLoad) -> Losses:
         """Return the rest of the loss at given reactive power (n,) and passive load."""

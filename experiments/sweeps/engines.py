@@ -9,6 +9,8 @@ import importlib
 import logging
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any, Final
@@ -20,6 +22,8 @@ Outcomes = Generator[Outcome, None, None]
 Engine = Callable[[Sequence[Case], int], Outcomes]
 # What each engine needs beside the package itself.
 NEEDS: Final = {"loky": "joblib", "dask": "distributed", "ray": "ray"}
+# How often a worker looks whether its parent is still there.
+ORPHAN_S: Final = 0.5
 # BLAS products differ between one thread and two.
 ONE_THREAD: Final = {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA", "NUMEXPR")
@@ -60,7 +64,7 @@ def on_loky(cases: Sequence[Case], workers: int) -> Outcomes:
     """Yield outcomes as they come from processes of this machine; WorkerLostError when one of them was killed."""
     from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor, as_completed
 
-    pool = ProcessPoolExecutor(max_workers=workers, env=ONE_THREAD, initializer=_settle_in)
+    pool = ProcessPoolExecutor(max_workers=workers, env=ONE_THREAD, initializer=_settle_in, initargs=(os.getpid(),))
     try:
         for future in as_completed([pool.submit(play, case) for case in cases]):
             yield future.result()
@@ -105,7 +109,15 @@ def on_ray(cases: Sequence[Case], workers: int) -> Outcomes:
         ray.shutdown()
 
 
-def _settle_in() -> None:
+def _settle_in(parent: int) -> None:
     """Let Ctrl-C, which reaches every process of a terminal, be answered once; print nothing between the results."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(2, 1)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent was killed: nobody waits for its results, and its case is to be free."""
+    while os.getppid() == parent:
+        time.sleep(ORPHAN_S)
+    os._exit(1)

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cosim.experiments.page import write_page
-from cosim.experiments.repeat import toml
+from cosim.experiments.repeat import options, toml
+from cosim.experiments.scenario import Scenario
 from cosim.experiments.sweeps.pictures import COLOURS, panels, seed_panels
 from cosim.experiments.sweeps.text import effect_rows, ensemble_rows
+from cosim.models.errors import BadInputError
 
 if TYPE_CHECKING:
     from cosim.experiments.sweeps.sweep import Sweep
@@ -46,13 +48,22 @@ def _content(sweep: "Sweep") -> dict[str, Any]:
 
 
 def command(sweep: "Sweep") -> str:
-    """Return the command that goes on with the sweep, or repeats it elsewhere; other settings are in sweep.json."""
+    """Return the command that goes on with the sweep, or repeats it elsewhere, while its scenario's file stands."""
     specification = sweep.specification
     words = ["cosim", "sweep", specification.asked_for]
     for key, values in specification.vary.items():
         words += ["--vary", f"{key}={','.join(map(toml, values))}"]
     words += ["--seeds", seeds_text(specification.seeds)]
-    return shlex.join(words)
+    try:
+        before = Scenario.load(specification.asked_for, overrides={"seed": specification.base["seed"]})[0]
+        words += options(before.model_dump(mode="json"), specification.base)
+    except BadInputError:
+        words += ["..."]  # the file is gone: what was changed of it cannot be said
+    for key, value in specification.switches.items():
+        words += ["--set", f"{key}={toml(value)}"]
+    for name in specification.plugins:
+        words += ["--allow-plugin", name]
+    return shlex.join([*words, "--out", str(sweep.folder)])
 
 
 def seeds_text(seeds: tuple[int, ...]) -> str:

@@ -201,6 +201,7 @@ def test_the_page_shows_small_multiples_and_loads_nothing(made):
     assert "default-src 'none'; script-src 'sha256-" in page
     assert not re.search(r"<(link|img|iframe|script)[^>]+(src|href)=", page)
     assert "cosim sweep smoke-v1 --vary people.pv_scale=1.0,20.0" in page
+    assert "--seeds 1..2 --strategy truthful --set time.interval_s=3600 --out" in page
     assert call("report", made.folder).stdout.strip() == str(made.folder / "sweep.html")
 
 

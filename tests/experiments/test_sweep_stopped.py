@@ -65,6 +65,21 @@ def test_ctrl_c_stops_and_the_same_sweep_goes_on(tmp_path, unbroken, specificati
     assert hashes(Sweep(tmp_path / "made")) == unbroken
 
 
+def test_killed_outright_it_leaves_no_worker_behind(tmp_path, unbroken, specification):
+    """After kill -9 of the sweep its worker ends by itself, and the next call comes to the same results."""
+    command = [sys.executable, "-m", "cosim", "sweep", *WORDS, "-j", "1", "--out", str(tmp_path / "made")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        process.kill()
+    deadline = time.monotonic() + 20.0
+    while alive_in(tmp_path) and time.monotonic() < deadline:
+        pass
+    assert not alive_in(tmp_path)
+    assert conduct(specification, tmp_path / "made", here, 1).finished == 4
+    assert hashes(Sweep(tmp_path / "made")) == unbroken
+
+
 def alive_in(folder: Path) -> list[str]:
     """List processes that still write a run below a folder."""
     pids = [pid.read_text() for pid in folder.glob("*/cases/*/writer.pid")]
