@@ -33,6 +33,7 @@ DOUBT_PU: Final = 1e-3
 NEGLIGIBLE_PU: Final = 1e-7
 SWEEPS: Final = 3
 MOST_POINTS: Final = 16
+MOST_NUMBERS: Final = 4e6
 # Over this much voltage a law's slope is measured.
 SPAN_PU: Final = 1e-3
 
@@ -103,21 +104,24 @@ class Adverse:
         potential = np.maximum(sign * by_p * (other - begin), 0.0).sum(axis=1)
         near = sign * state.vm_pu + DOUBT * potential + DOUBT_PU > edge
         rows = np.flatnonzero(near & (potential > NEGLIGIBLE_PU) & state.energised)
-        rows = rows[np.argsort(-(sign * state.vm_pu + potential)[rows], kind="stable")][:MOST_POINTS]
+        most = max(MOST_POINTS, int(MOST_NUMBERS / max(len(begin), 1) ** 2))
+        rows = rows[np.argsort(-(sign * state.vm_pu + potential)[rows], kind="stable")][:most]
         if not len(rows):
             return np.zeros((0, len(begin)))
         slope, reach, among = by_p[rows], by_q[rows], by_q[self.community.bus]
         bend = reach[:, :, None] * among + reach[:, None, :] * among - reach[:, :, None] * reach[:, None, :]
-        powers = np.tile(begin, (len(rows), 1))
+        powers, level = np.tile(begin, (len(rows), 1)), sign * state.vm_pu[rows]
         for one in np.tile(np.arange(len(begin)), SWEEPS).tolist():
             edges = bands.lower_kw[one] - powers[:, one], bands.upper_kw[one] - powers[:, one]
             crest = np.clip(slope[:, one] / np.maximum(bend[:, one, one], NEGLIGIBLE_PU**2), *edges)
             moves = np.stack([np.zeros(len(rows)), *edges, crest])
             gained = sign * (slope[:, one] * moves - bend[:, one, one] * moves**2 / 2.0)
             move = moves[gained.argmax(axis=0), np.arange(len(rows))]
+            level = level + gained.max(axis=0)
             powers[:, one] += move
             slope = slope - bend[:, one] * move[:, None]
-        return np.unique(powers, axis=0)
+        worst = np.argsort(-level, kind="stable")[:MOST_POINTS]
+        return np.unique(powers[worst[level[worst] + DOUBT_PU > edge]], axis=0)
 
     def _levels(self, stages: np.ndarray, state: GridState, p_kw: np.ndarray) -> np.ndarray:
         """Return how far each bus's voltage rises with each one's net power, at three stages of it (3, B, n)."""

@@ -1,8 +1,9 @@
 """A certificate of committed bands: AC power flow at their corners and inside, and a second engine where it is worst.
 
 Linear rows and corrections find bands; nothing of that is taken on trust here. Every worst corner the rows know of,
-points drawn at random from the box and, for few connection points, all its corners are solved by AC power flow; the
-points of highest and lowest voltage and of highest loading are solved again by another engine.
+points and corners drawn at random from the box, points that may be worse than any corner and, for few connection
+points, all its corners are solved by AC power flow; the points of highest and lowest voltage and of highest loading are
+solved again by another engine.
 """
 
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ NEAR_PU, NEAR_PERCENT = 2e-4, 0.1
 
 AGREEMENT_PU, AGREEMENT_PERCENT = 1e-6, 1e-3
 
+Family = Literal["worst corners", "inside", "random corners", "worse than corners", "all corners"]
 Kind = Literal["under_voltage", "over_voltage", "loading"]
 
 
@@ -33,7 +35,7 @@ Kind = Literal["under_voltage", "over_voltage", "loading"]
 class Tested:
     """One family of points: how many, how many of them break a limit, and how many have no solution at all."""
 
-    family: Literal["worst corners", "inside", "all corners"]
+    family: Family
     points: int
     violating: int
     unsolved: int
@@ -107,13 +109,16 @@ def certify(
         reactive_kvar: reactive power that goes with every net power (n,).
         passive: load of those without bands.
         seed: of the random points.
-        inside: how many random points.
+        inside: how many random points, and how many random corners.
         all_corners: whether to enumerate the box too.
 
     Raises:
         ValueError: all corners of more than `MOST_ENUMERATED` connection points.
     """
     families = list(_families(office, bands, np.random.default_rng(seed), inside, all_corners))
+    adverse = office.adverse_points(bands, reactive_kvar, passive)
+    if len(adverse):
+        families.append(("worse than corners", adverse))
     tested, points, states = [], [], []
     for family, net_kw in families:
         solved = office.solve_all(net_kw, reactive_kvar, passive)
@@ -138,10 +143,11 @@ def certify(
 
 def _families(
     office: GridOffice, bands: Envelopes, chance: np.random.Generator, inside: int, all_corners: bool
-) -> Iterator[tuple[Literal["worst corners", "inside", "all corners"], np.ndarray]]:
+) -> Iterator[tuple[Family, np.ndarray]]:
     """Yield families of points and their net powers (k, n)."""
     yield "worst corners", np.where(office.security.corners.patterns, bands.upper_kw, bands.lower_kw)
     yield "inside", chance.uniform(bands.lower_kw, bands.upper_kw, (inside, len(bands)))
+    yield "random corners", np.where(chance.random((inside, len(bands))) < 0.5, bands.upper_kw, bands.lower_kw)
     if all_corners:
         if len(bands) > MOST_ENUMERATED:
             raise ValueError(f"all corners of {len(bands)} connection points: at most {MOST_ENUMERATED} are enumerated")

@@ -112,6 +112,19 @@ class GridOffice:
             return None
         return Adverse(self.community, inverter, self.flow.flow, self.limits)
 
+    def adverse_points(self, bands: Envelopes, reactive_kvar: np.ndarray, passive: PassiveLoad) -> np.ndarray:
+        """Return points of bands (k, n) that may be worse than their corners, k = 0 where there can be none."""
+        if self._adverse is None:
+            return np.zeros((0, len(bands)))
+        powers = np.stack([bands.upper_kw, bands.lower_kw])
+        states = self.solve_all(powers, reactive_kvar, passive)
+        found = [
+            self._adverse.points(bands, state, passive.p_kw, upper=upper)
+            for state, upper in zip(states, (True, False), strict=True)
+            if isinstance(state, GridState)
+        ]
+        return np.concatenate([np.zeros((0, len(bands))), *found])
+
     def _worst(
         self,
         adverse: Adverse,
@@ -131,15 +144,18 @@ class GridOffice:
         return [*found, *states[2:]]
 
     def at_corners_of_steps(
-        self, bands: Envelopes, reactive_kvar: np.ndarray, passive: PassiveLoad
+        self, bands: Envelopes, reactive_kvar: np.ndarray, passive: PassiveLoad, *, closely: bool = True
     ) -> list[list[GridState | Diverged]]:
-        """Do the same for H steps in one call: bands and reactive power (H, n), passive load (H, buses)."""
+        """Do the same for H steps in one call: bands and reactive power (H, n), passive load (H, buses).
+
+        Unless looked at `closely` the states are those of the corners and no worse.
+        """
         patterns = self.security.corners.patterns
         powers = np.where(patterns, bands.upper_kw[:, None], bands.lower_kw[:, None])
         each = PassiveLoad(passive.p_kw[:, None], passive.q_kvar[:, None])
         states = self.solve_all(powers, reactive_kvar[:, None], each)
         steps = [states[first : first + len(patterns)] for first in range(0, len(states), len(patterns))]
-        if self._adverse is None:
+        if self._adverse is None or not closely:
             return steps
         return [
             self._worst(

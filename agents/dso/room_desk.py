@@ -80,9 +80,11 @@ class Scene:
         upper = np.maximum(np.minimum(room.upper_kw, rating), self.firm_kw)
         return np.stack([lower, upper, np.clip(room.net_kw, lower, upper)])
 
-    def errors(self, bands: Box) -> HorizonErrors:
-        """Return how far AC lies from the rows at the corners of bands (n, S)."""
-        return measured_errors(self.office, self.rows, _across(bands), self.reactive_kvar, self.passive)
+    def errors(self, bands: Box, *, closely: bool) -> HorizonErrors:
+        """Return how far AC lies from the rows at the corners of bands (n, S): `closely` where bands count."""
+        return measured_errors(
+            self.office, self.rows, _across(bands), self.reactive_kvar, self.passive, closely=closely
+        )
 
     def unsettled(self, bands: Box, known: HorizonErrors, errors: HorizonErrors) -> bool:
         """Say whether newly measured errors would still move the bands."""
@@ -103,7 +105,7 @@ class RoomDesk:
         self._terms = terms
         self.index = index
         self._moderation = Moderation.begin(terms.rule, terms.tolerance, terms.penalty_eur_per_kw2h)
-        self._errors = scene.errors(scene.fair)
+        self._errors = scene.errors(scene.fair, closely=False)
         self._missed = np.zeros(len(scene.firm_kw), dtype=np.int64)
         self._known = np.zeros(len(scene.firm_kw), dtype=bool)
         self._round = 0
@@ -165,7 +167,7 @@ class RoomDesk:
         pull_kw = taken.pull_above_kw(heard)
         answer = self._answer(pull_kw)
         self._agreement = taken.answered(answer.room.stacked(), pull_kw)
-        self._errors = self.scene.errors(Box(answer.room.lower_kw, answer.room.upper_kw))
+        self._errors = self.scene.errors(Box(answer.room.lower_kw, answer.room.upper_kw), closely=False)
         part = self._agreement.part(before, self._moderation.penalty_eur_per_kw2h)
         self._progress = RoomProgress(self.index, bid.round, part.norms())
         return self._progress
@@ -188,7 +190,7 @@ class RoomDesk:
             answer = self._answer(self._agreement.pull_above_kw(nobody))
             room = answer.room
             bands = Box(room.lower_kw, room.upper_kw)
-            known, self._errors = errors, self.scene.errors(bands)
+            known, self._errors = errors, self.scene.errors(bands, closely=True)
             if not self.scene.unsettled(bands, known, self._errors):
                 break
             errors = self._errors

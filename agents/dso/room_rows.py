@@ -89,10 +89,19 @@ def room_rows(security: Security, reactive_kvar: np.ndarray, passive: PassiveLoa
 
 
 def measured_errors(
-    office: GridOffice, rows: RoomRows, bands: Envelopes, reactive_kvar: np.ndarray, passive: PassiveLoad
+    office: GridOffice,
+    rows: RoomRows,
+    bands: Envelopes,
+    reactive_kvar: np.ndarray,
+    passive: PassiveLoad,
+    *,
+    closely: bool = True,
 ) -> HorizonErrors:
-    """Measure the rows' errors at the corners of bands (H, n), all steps in one batch of power flows."""
-    states = office.at_corners_of_steps(bands, reactive_kvar, passive)
+    """Measure the rows' errors at the corners of bands (H, n), all steps in one batch of power flows.
+
+    With `closely` points count, too, that are worse than corners.
+    """
+    states = office.at_corners_of_steps(bands, reactive_kvar, passive, closely=closely)
     each = [
         corner_errors(office.security, linear, band, solved)
         for linear, band, solved in zip(rows.steps, _by_step(bands), states, strict=True)

@@ -38,7 +38,7 @@ def best_plan(case: Case, near: Box) -> CentralPlan:
 def operator_terms(case: Case, near: Box) -> OperatorTerms:
     """Return the limits and losses that the operator of the case reckons with, made exact at the corners of bands."""
     scene, network = case.scene, case.office.security.network
-    rows = scene.rows.corrected(scene.errors(near))
+    rows = scene.rows.corrected(scene.errors(near, closely=True))
     return OperatorTerms(
         matrix=_matrix(case),
         lower_rhs=rows.lower_rhs,

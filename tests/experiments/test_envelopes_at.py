@@ -21,14 +21,19 @@ def asked(tmp_path, policy=None, at=NOON, **overrides):
 
 @pytest.mark.parametrize("policy", ["none", "static", "fair", "equal", "proportional", "max_sum"])
 def test_every_policy_is_asked(tmp_path, policy):
-    """Bands of everybody that hold the firm power, inside the connection, with a certificate of three families."""
+    """Bands of everybody that hold the firm power, inside the connection, with a certificate of four families."""
     found = asked(tmp_path, policy)
     assert found["policy"] == policy
     assert found["negotiation"] is None
     assert len(found["prosumers"]) == 10
     for row in found["prosumers"]:
         assert -row["connection_kw"] <= row["lower_kw"] <= row["firm_kw"] <= row["upper_kw"] <= row["connection_kw"]
-    assert [part["family"] for part in found["certificate"]["tested"]] == ["worst corners", "inside", "all corners"]
+    assert [part["family"] for part in found["certificate"]["tested"]] == [
+        "worst corners",
+        "inside",
+        "random corners",
+        "all corners",
+    ]
     assert found["certificate"]["holds"] == (policy not in {"none", "static"})
 
 
