@@ -47,6 +47,7 @@ def reconfigure(
     """Find the branches to open so that a network's own loads lose least."""
     with exit_codes():
         from cosim.experiments.switches import Wish, reconfigured
+        from cosim.models.errors import SimulationError
 
         figures = reconfigured(Wish(network, load_scale, vm_min, vm_max, kicks, seconds, seed, certify))
         if json_:
@@ -55,3 +56,5 @@ def reconfigure(
             print_figures(
                 {key: ", ".join(value) if isinstance(value, list) else value for key, value in figures.items()}
             )
+        if figures["loss_kw"] is None:
+            raise SimulationError(f"{network}: no radial state was found that carries these loads")

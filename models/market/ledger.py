@@ -91,15 +91,11 @@ class Ledger:
 
     def of(self, kind: LedgerKind) -> "Ledger":
         """Return the rows of one kind."""
-        rows = self.kind == kind
-        return Ledger(
-            self.kind[rows],
-            self.payer[rows],
-            self.payee[rows],
-            self.energy_wh[rows],
-            self.price_eur_per_kwh[rows],
-            self.money[rows],
-        )
+        return self.take(self.kind == kind)
+
+    def take(self, rows: np.ndarray) -> "Ledger":
+        """Return some rows, by a mask (row,)."""
+        return Ledger(**{name: getattr(self, name)[rows] for name in self.__slots__})
 
     def followed_by(self, other: "Ledger") -> "Ledger":
         """Return these rows and then another ledger's."""

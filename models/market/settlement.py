@@ -233,7 +233,9 @@ def _room_ledger(room: RoomAccount, interval: Interval, accounts: Accounts) -> L
         np.concatenate([getattr(rows, name) for _, rows in blocks]) for name in RoomRows.__slots__
     )
     operator, takes = np.full(len(party), accounts.operator), taken_wh > 0
-    return _ledger(kind, np.where(takes, party, operator), np.where(takes, operator, party), np.abs(taken_wh), price)
+    ledger = _ledger(kind, np.where(takes, party, operator), np.where(takes, operator, party), np.abs(taken_wh), price)
+    # Most room has no price: a row for each kW of it would say nothing.
+    return ledger.take(ledger.money != 0)
 
 
 def _spread_ledger(trades: Trades, accounts: Accounts) -> Ledger:
