@@ -81,8 +81,10 @@ def test_pandapower_networks_and_files(cosim, tmp_path):
 
 
 def test_loads_that_nothing_carries(cosim):
-    """No state has a solution: nothing is claimed, and it is still JSON."""
-    figures = json.loads(cosim("ieee33_bw", "--load-scale", "20", "--kicks", "0", "--json").output)
+    """No state has a solution: nothing is claimed, it is still JSON, and the exit code says so, too."""
+    result = cosim("ieee33_bw", "--load-scale", "20", "--kicks", "0", "--json")
+    assert result.exit_code == 3
+    figures = json.loads(result.stdout)
     assert figures["loss_kw"] is None
     assert not figures["within_limits"]
 
