@@ -1,7 +1,7 @@
 """The radial state of a network in which its own loads lose least: what `cosim reconfigure` prints."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from cosim.experiments.snapshot import MOST_SCALE
 from cosim.models.errors import BadInputError, Fault
 from cosim.models.grid.feeder import Feeder, load_feeder
+from cosim.models.grid.reconfiguration.cones import certify_by_cones
 from cosim.models.grid.reconfiguration.question import Band, Effort, Reconfiguration
 from cosim.models.grid.reconfiguration.reconfigure import Reconfigurer
 from cosim.models.grid.topology import is_radial, islands
@@ -31,6 +32,7 @@ class Wish:
     seconds: float | None = None
     seed: int = 0
     certify: bool = False
+    cones: bool = False
 
 
 def reconfigured(wish: Wish) -> dict[str, Any]:
@@ -51,7 +53,20 @@ def reconfigured(wish: Wish) -> dict[str, Any]:
         effort=Effort(wish.kicks, wish.seed, wish.seconds),
         certify_seconds=(wish.seconds or CERTIFY_S) if wish.certify else None,
     )
+    if wish.cones:
+        answer = replace(answer, bound_kw=_bound_by_cones(asked, wish))
     return _figures(feeder, answer, time.perf_counter() - began)
+
+
+def _bound_by_cones(asked: Reconfigurer, wish: Wish) -> np.ndarray | None:
+    """Return the bound that a mixed-integer conic program proves; BadInputError without its solver."""
+    feeder = asked.feeder
+    situation = asked.situation(wish.load_scale * feeder.load_kw, wish.load_scale * feeder.load_kvar)
+    try:
+        shown = certify_by_cones(situation, feeder.closed[situation.meshes.branch], wish.seconds or CERTIFY_S)
+    except ImportError as error:
+        raise BadInputError.one("command line", "--cones", "", str(error)) from None
+    return None if shown.bound_kw is None else np.array(shown.bound_kw)
 
 
 def _faults(wish: Wish) -> list[Fault]:

@@ -42,6 +42,9 @@ def reconfigure(
     certify: Annotated[
         bool, typer.Option("--certify", help="Prove a bound: no state loses less. May take a minute, or --seconds.")
     ] = False,
+    cones: Annotated[
+        bool, typer.Option("--cones", help="Prove it by mixed-integer cones instead; needs the extra scip.")
+    ] = False,
     json_: AsJson = False,
 ) -> None:
     """Find the branches to open so that a network's own loads lose least."""
@@ -49,7 +52,7 @@ def reconfigure(
         from cosim.experiments.switches import Wish, reconfigured
         from cosim.models.errors import SimulationError
 
-        figures = reconfigured(Wish(network, load_scale, vm_min, vm_max, kicks, seconds, seed, certify))
+        figures = reconfigured(Wish(network, load_scale, vm_min, vm_max, kicks, seconds, seed, certify, cones))
         if json_:
             typer.echo(json.dumps(figures, indent=2, sort_keys=True, allow_nan=False))
         else:

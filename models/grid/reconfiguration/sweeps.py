@@ -81,11 +81,16 @@ class Sweeper:
         return self._graph is not None
 
     @cached_property
-    def resistance_kw(self) -> np.ndarray:
-        """Loss of each branch, kW per squared current in pu (L,); that of a transformer at its from side."""
+    def impedance_pu(self) -> np.ndarray:
+        """Series impedance of each branch, complex (L,); that of a transformer at its from side."""
         ports = self._branches.ports[:, 2] + 1j * self._branches.ports[:, 3]
         joined = ports != 0.0
-        return np.where(joined, np.real(-1.0 / np.where(joined, ports, 1.0)), 0.0) * self._branches.scale[0]
+        return np.asarray(np.where(joined, -1.0 / np.where(joined, ports, 1.0), 0.0))
+
+    @cached_property
+    def resistance_kw(self) -> np.ndarray:
+        """Loss of each branch, kW per squared current in pu (L,)."""
+        return self.impedance_pu.real * self.base_kva
 
     @cached_property
     def base_kva(self) -> float:
