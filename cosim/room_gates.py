@@ -20,10 +20,11 @@ from cosim.models.market.settlement import LONG_FACTOR, SHORT_FACTOR, dearer
 from cosim.models.market.tariff import Prices
 from cosim.models.time import Horizon
 from cosim.negotiation import RoomGates, Terms, negotiated
+from cosim.room_views import NegotiationView, PassiveMargin, RoomGrant, RoomView
 from cosim.setting import Setting
 from cosim.state import CommittedDay, RunState
 from cosim.talk import Ask, Gate, Send
-from cosim.views import NegotiationView, PassiveMargin, ProsumersView, RoomGrant, RoomView
+from cosim.views import ProsumersView
 
 Said = Generator[Ask | Send | Gate, Any, Any]
 Granted = tuple[EnvelopeGrant, RoomAccount | None, dict[str, float]]

@@ -31,7 +31,8 @@ from cosim.models.step import PassiveLoad
 from cosim.models.stopwatch import section
 from cosim.models.time import Interval
 from cosim.negotiation import Terms
-from cosim.views import GrantView, PlanView, RoomGrant, RoomView, SwitchView
+from cosim.room_views import RoomGrant, RoomView
+from cosim.views import GrantView, PlanView, SwitchView
 
 NAME = "operator"
 DESKS_KEPT = 16

@@ -29,7 +29,8 @@ from cosim.models.optimisation.consensus_rounds import Moderation
 from cosim.models.optimisation.room import Box, RoomAnswer, RoomProblem, solve_room
 from cosim.models.step import PassiveLoad
 from cosim.negotiation import Terms
-from cosim.views import GrantView, PassiveMargin, RoomGrant, RoomView
+from cosim.room_views import PassiveMargin, RoomGrant, RoomView
+from cosim.views import GrantView
 
 REFRESHES = 8
 PATIENCE = 10

@@ -13,7 +13,8 @@ from cosim.messages import PoolOffer, RoomOffer
 from cosim.models.devices.columns import SetPoints
 from cosim.models.envelope import Envelopes, Room
 from cosim.models.market.order import Orders
-from cosim.views import NegotiationView, Outcome, ProsumersView
+from cosim.room_views import NegotiationView
+from cosim.views import Outcome, ProsumersView
 
 
 class Population:

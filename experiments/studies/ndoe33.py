@@ -15,16 +15,18 @@ import numpy as np
 from cosim.agents.dso.office import GridOffice
 from cosim.agents.dso.room_desk import RoomDesk, Scene
 from cosim.agents.dso.room_rows import room_rows
-from cosim.agents.marketplace.pool import PoolDesk
+from cosim.agents.marketplace.marketplace import Marketplace
 from cosim.agents.prosumer.negotiating.strategy import Bids, CohortTalk
 from cosim.agents.prosumer.negotiating.table import after_letters, nothing_heard
 from cosim.agents.prosumer.negotiating.two_stage import answering
 from cosim.converse import converse
-from cosim.messages import PoolBid, PoolOffer, PoolProgress, RoomBid, RoomNeed, RoomOffer, RoomProgress
+from cosim.guard import Guard
+from cosim.messages import PoolOffer, PoolProgress, RoomBid, RoomNeed, RoomOffer, RoomProgress
 from cosim.models.devices.portfolio import Portfolio
 from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.feeder import load_feeder
 from cosim.models.grid.state import Limits
+from cosim.models.market.uniform_price import UniformPrice
 from cosim.models.ndoe33 import FEEDER, Ndoe33
 from cosim.models.optimisation.room import Box
 from cosim.models.optimisation.two_stage import TwoStageProblem, TwoStageResponse
@@ -33,7 +35,7 @@ from cosim.models.step import Community, PassiveLoad
 from cosim.models.time import Horizon, Interval
 from cosim.negotiation import Terms, negotiated
 from cosim.post import Losses, Post
-from cosim.views import RoomGrant, RoomView
+from cosim.room_views import RoomGrant, RoomView
 
 INSIDE_PU = 1e-6
 """How far inside the limits the case's operator stays: it is compared with a planner who goes to the limit."""
@@ -142,6 +144,12 @@ class Worth:
         return self.prosumers_eur + self.operator_eur
 
 
+def pool_of(case: Case) -> Marketplace:
+    """Return the marketplace of the case, of which only the pool is asked."""
+    ids = tuple(f"prosumer-{bus}" for bus in case.data.bus.tolist())
+    return Marketplace(UniformPrice(), ids, Guard())
+
+
 class CaseOperator:
     """The operator's role in the case; `observe(desk)` is called after every round."""
 
@@ -164,30 +172,6 @@ class CaseOperator:
         offer = self.desk.offer(progress)
         self._observe(self.desk)
         return offer
-
-
-class CasePool:
-    """The marketplace's role in the case."""
-
-    def __init__(self) -> None:
-        self.desk: PoolDesk
-
-    def open_pool(self, index: int, count: int, price_eur_per_kwh: np.ndarray, terms: Terms) -> PoolOffer:
-        """Open the pool."""
-        self.desk = PoolDesk(index, count, price_eur_per_kwh, terms)
-        return self.desk.opening()
-
-    def hear_pool(self, bid: PoolBid) -> PoolProgress:
-        """Take the bids of a round."""
-        return self.desk.hear(bid)
-
-    def in_balance(self, bid: PoolBid) -> bool:
-        """Take the bids of a nested round."""
-        return self.desk.in_balance(bid)
-
-    def offer_pool(self, progress: RoomProgress | None) -> PoolOffer:
-        """Say what would balance."""
-        return self.desk.offer(progress)
 
 
 class CaseProsumers:
@@ -241,7 +225,7 @@ def negotiate(
     observe: Callable[[RoomDesk, CaseProsumers], None] = lambda _desk, _prosumers: None,
 ) -> Outcome:
     """Negotiate the case by the talk of a run; `observe` sees desk and prosumers each round."""
-    prosumers, pool = CaseProsumers(case.problem), CasePool()
+    prosumers, pool = CaseProsumers(case.problem), pool_of(case)
     operator = CaseOperator(case, lambda desk: observe(desk, prosumers))
     post = Post(keep=keep, losses=losses)
     roles = {"operator": operator, "marketplace": pool, "prosumers": prosumers}

@@ -5,7 +5,7 @@ import pytest
 
 from cosim.agents.dso.room_desk import RoomDesk
 from cosim.converse import converse
-from cosim.experiments.studies.ndoe33 import Case, CaseOperator, CasePool, CaseProsumers, negotiate
+from cosim.experiments.studies.ndoe33 import Case, CaseOperator, CaseProsumers, negotiate, pool_of
 from cosim.models.ndoe33 import load
 from cosim.models.optimisation.consensus import Tolerance
 from cosim.models.optimisation.room import Box
@@ -34,7 +34,7 @@ def said(case: Case, own: Terms) -> list[str]:
     talk = negotiated(own, 0, case.need, None, case.view)
     roles = {
         "operator": CaseOperator(case, lambda _: None),
-        "marketplace": CasePool(),
+        "marketplace": pool_of(case),
         "prosumers": CaseProsumers(case.problem),
     }
     converse(talk, roles, post)
@@ -133,7 +133,7 @@ def test_the_same_negotiation_says_the_same(case):
         post = Post(keep=True)
         roles = {
             "operator": CaseOperator(case, lambda _: None),
-            "marketplace": CasePool(),
+            "marketplace": pool_of(case),
             "prosumers": CaseProsumers(case.problem),
         }
         converse(negotiated(terms(rounds=3, pool=True), 0, case.need, None, case.view), roles, post)

@@ -21,7 +21,7 @@ from cosim.models.envelope import Room, RoomPrice
 from cosim.models.errors import BadInputError
 from cosim.models.uncertainty.scenarios import Scenarios
 from cosim.randomness import Chance
-from cosim.views import NegotiationView
+from cosim.room_views import NegotiationView
 
 STEPS = 6
 ROUNDS = 4

@@ -26,7 +26,7 @@ from cosim.guard import Guard, said
 from cosim.models.envelope import Room
 from cosim.models.errors import BadInputError
 from cosim.randomness import Chance
-from cosim.views import NegotiationView
+from cosim.room_views import NegotiationView
 
 PURPOSE = "negotiate"
 KEY = "people.negotiation"

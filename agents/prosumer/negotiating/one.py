@@ -4,7 +4,7 @@ from typing import Any
 
 from cosim.agents.prosumer.negotiating.strategy import Offer, Offers, ProsumerNegotiationView
 from cosim.agents.prosumer.one import one_view
-from cosim.views import NegotiationView
+from cosim.room_views import NegotiationView
 
 
 def one_negotiation_view(view: NegotiationView) -> list[ProsumerNegotiationView]:

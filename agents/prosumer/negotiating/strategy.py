@@ -19,7 +19,8 @@ import numpy as np
 
 from cosim.agents.prosumer.bidding.strategy import CohortChance
 from cosim.models.envelope import Room, RoomPrice
-from cosim.views import NegotiationView, ProsumerView
+from cosim.room_views import NegotiationView
+from cosim.views import ProsumerView
 
 
 @dataclass(frozen=True, slots=True)

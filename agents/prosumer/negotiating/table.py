@@ -9,7 +9,7 @@ from cosim.agents.prosumer.negotiating.strategy import Bids, Offers
 from cosim.locking import locked
 from cosim.messages import PoolOffer, RoomOffer
 from cosim.models.envelope import Room, RoomPrice
-from cosim.views import NegotiationView
+from cosim.room_views import NegotiationView
 
 
 class Negotiators:

@@ -29,7 +29,7 @@ from cosim.models.uncertainty.ambiguity import Ambiguity
 from cosim.models.uncertainty.norm_ball import NormBall
 from cosim.models.uncertainty.radius import radius
 from cosim.models.uncertainty.scenarios import Scenarios
-from cosim.views import NegotiationView
+from cosim.room_views import NegotiationView
 
 CONFIDENCE = 0.95
 # Real time is dearer than the supplier by this at least, or waiting for it would cost nothing.
