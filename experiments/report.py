@@ -3,13 +3,9 @@
 plotly and Jinja2 are imported when a report is written, never by the command line.
 """
 
-import base64
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from datetime import datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -21,6 +17,7 @@ from cosim.experiments.emergence import emergence, emergence_rows
 from cosim.experiments.feeder_map import Moment, feeder_map
 from cosim.experiments.key_figures import key_figures, number
 from cosim.experiments.network import feeder_of
+from cosim.experiments.page import write_page
 from cosim.experiments.plots import Columns, Figure, TimeAxis
 from cosim.experiments.repeat import repeat_command
 from cosim.experiments.report_rows import People, accounts, choices, energy, people_rows, total
@@ -37,12 +34,7 @@ MAX_EVENTS = 50
 
 def write_report(run: "Run") -> Path:
     """Write report.html into a run's directory and return its path; StorageError before the run has ended."""
-    page = _render(_content(run))
-    path = run.folder / "report.html"
-    beside = path.with_name("report.html.tmp")
-    beside.write_text(page, encoding="utf-8", newline="\n")
-    os.replace(beside, path)  # noqa: PTH105, the atomic rename is the point
-    return path
+    return write_page(run.folder / "report.html", "report.html", _content(run), number=number)
 
 
 def _content(run: "Run") -> dict[str, Any]:
@@ -86,26 +78,6 @@ def _content(run: "Run") -> dict[str, Any]:
         "causes": sorted(summary.get("events", {}).items()),
         "command": repeat_command(manifest),
     }
-
-
-def _render(content: dict[str, Any]) -> str:
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    environment.filters["number"] = number
-    environment.filters["sha256"] = _sha256
-    template = environment.from_string((files("cosim.experiments") / "templates" / "report.html").read_text("utf-8"))
-    # As browsers read it, or its digest would differ; and nothing in it may end the script element.
-    plotly = get_plotlyjs().replace("\r\n", "\n").replace("</script", "<\\/script")
-    return template.render(content, plotly=Markup(plotly))  # noqa: S704, the library's own code
-
-
-def _sha256(text: str) -> str:
-    """Return the digest by which the page's security policy knows its own scripts."""
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _columns(frame: "pd.DataFrame") -> Columns:

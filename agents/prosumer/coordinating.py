@@ -1,7 +1,5 @@
 """Prosumers that answer prices of a pool and of the network with plans for a day."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from cosim.messages import CostsOfSteps, DayNomination, NetworkPrice, PoolBid, PoolOffer, StepTaken
@@ -54,10 +52,6 @@ class DayProsumers:
         price = self.pool_eur_per_kwh - network_eur_per_kwh
         best = self.day.respond(price)
         return np.asarray((_burden(self.plan, price) - _burden(best, price)) / np.abs(_burden(best, price)))
-
-    def rested(self) -> "DayProsumers":
-        """Return the same prosumers before they have planned anything."""
-        return DayProsumers(replace(self.day), self._reactive_kvar, self._weight)
 
 
 def _burden(plan: DayPlan, price: np.ndarray) -> np.ndarray:
