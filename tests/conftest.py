@@ -1,4 +1,4 @@
-"""Short runs of the smallest scenario, for every test that needs a whole world."""
+"""Short runs of the smallest scenario for tests that need a whole world, and the table of reliability at the end."""
 
 import sys
 import types
@@ -73,3 +73,38 @@ class ShortRuns:
 def short_runs(monkeypatch):
     """Return the maker and player of short runs."""
     return ShortRuns(monkeypatch)
+
+
+CampaignRow = Callable[[str, int, int, str], None]
+
+
+@pytest.fixture
+def campaign_row(request) -> CampaignRow:
+    """Return a function (row, cases, failures, note) whose line stands in the table of reliability at the end.
+
+    `row` is a letter of docs/reliability.md. Call it before the assertion, so that what fails is counted, too.
+    """
+
+    def say(row: str, cases: int, failures: int, note: str = "") -> None:
+        # Properties of a test reach its report from other processes, too.
+        request.node.user_properties.append(("campaign_row", (row, cases, failures, note)))
+
+    return say
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Print the table of reliability: what was tried in which row, and what did not hold."""
+    tests = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    lines = sorted(
+        (*value, test.duration)
+        for test in tests
+        if test.when == "call"
+        for name, value in test.user_properties
+        if name == "campaign_row"
+    )
+    if not lines:
+        return
+    terminalreporter.section("reliability")
+    terminalreporter.write_line(f"{'row':3}  {'cases':>7}  {'failures':>8}  {'seconds':>8}  what")
+    for row, cases, failures, note, seconds in lines:
+        terminalreporter.write_line(f"{row:3}  {cases:7,}  {failures:8,}  {seconds:8.1f}  {note}")
