@@ -5,7 +5,7 @@ Exit codes: 0 ok, 2 bad input, 3 simulation failed, 4 storage failed, 130 interr
 
 import typer
 
-from cosim.experiments.commands.grid import powerflow, reconfigure
+from cosim.experiments.commands.grid import convert, powerflow, reconfigure
 from cosim.experiments.commands.market import clear
 from cosim.experiments.commands.plugins import check, strategies
 from cosim.experiments.commands.run import report, resume, run
@@ -37,6 +37,7 @@ for _command in (
     clear,
     powerflow,
     reconfigure,
+    convert,
     check,
     strategies,
 ):

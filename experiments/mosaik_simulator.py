@@ -45,7 +45,7 @@ class CosimSimulator(mosaik.Simulator):
     """
 
     def __init__(self) -> None:
-        super().__init__(META)
+        super().__init__(META)  # type: ignore[no-untyped-call]  # as the library has it
         self._world: World | None = None
         self._told: dict[str, ToldSeries] = {}
         self._step = 0
@@ -85,7 +85,7 @@ class CosimSimulator(mosaik.Simulator):
         world.setting, world.cast.forecaster = replace(world.setting, nature=told), told
         return world
 
-    def create(self, num: int, model: str) -> Any:
+    def create(self, num: int, model: str, **model_params: Any) -> Any:  # noqa: ARG002, a community has none
         """Return the one community with its prosumers and buses as children, a prosumer related to its bus."""
         world = self._running
         if (num, model) != (1, "Community"):

@@ -14,7 +14,12 @@ FLOORS = ("models", "cosim", "agents", "experiments")
 ROOF = {"cosim/__init__.py", "cosim/__main__.py"}
 SOURCES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
 DOORS = {
-    "pandapower": ("models/grid/feeder.py", "models/grid/powerflow.py", "models/grid/pandapower_json.py"),
+    "pandapower": (
+        "models/grid/feeder.py",
+        "models/grid/powerflow.py",
+        "models/grid/pandapower_json.py",
+        "models/grid/foreign_case.py",
+    ),
     "osqp": ("models/optimisation/",),
     "cvxpy": ("models/optimisation/",),
     "clarabel": ("models/optimisation/",),

@@ -1,6 +1,7 @@
-"""`cosim powerflow` and `cosim reconfigure`: a network by itself."""
+"""`cosim powerflow`, `cosim reconfigure` and `cosim convert`: a network by itself."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -61,3 +62,19 @@ def reconfigure(
             )
         if figures["loss_kw"] is None:
             raise SimulationError(f"{network}: no radial state was found that carries these loads")
+
+
+def convert(
+    case: Annotated[Path, typer.Argument(help="MATPOWER case (.m, .mat) or OpenDSS circuit (.dss) that you trust.")],
+    out: Annotated[Path, typer.Option(help="New pandapower JSON, for `network` in a scenario.")],
+    json_: AsJson = False,
+) -> None:
+    """Turn a network of MATPOWER or OpenDSS into a file for scenarios, check its units, and solve it."""
+    with exit_codes():
+        from cosim.experiments.convert import convert as converted
+
+        figures = converted(case, out)
+        if json_:
+            typer.echo(json.dumps(figures, indent=2, sort_keys=True, allow_nan=False))
+        else:
+            print_figures(figures)
