@@ -5,6 +5,7 @@ Exit codes: 0 ok, 2 bad input, 3 simulation failed, 4 storage failed, 130 interr
 
 import typer
 
+from cosim.experiments.commands.examples import epilog
 from cosim.experiments.commands.grid import convert, powerflow, reconfigure
 from cosim.experiments.commands.market import clear
 from cosim.experiments.commands.plugins import check, strategies
@@ -41,4 +42,4 @@ for _command in (
     check,
     strategies,
 ):
-    app.command()(_command)
+    app.command(epilog=epilog(_command.__name__))(_command)

@@ -1,11 +1,12 @@
 """`cosim check` and `cosim strategies`."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cosim.experiments.commands.shared import exit_codes
+from cosim.experiments.commands.shared import AsJson, exit_codes
 
 
 def check(
@@ -24,14 +25,21 @@ def check(
         raise typer.Exit(2 if broken else 0)
 
 
-def strategies() -> None:
-    """List what can be named without a plug-in of your own: how to bid, and how to negotiate."""
+def strategies(
+    kind: Annotated[
+        str | None, typer.Argument(help="Kind of part, such as mechanism or envelopes; `all` for every kind.")
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """List what can be named without a plug-in of your own: how to bid and negotiate, or another kind."""
     with exit_codes():
-        from cosim.experiments.plugins import registries
+        from cosim.experiments.parts import parts
 
-        known = registries()
-        for kind in ("strategy", "negotiation"):
-            typer.echo(kind)
-            for name in known[kind].names():
-                first = (known[kind].load(name).__doc__ or "").strip().splitlines()
-                typer.echo(f"  {name:24} {first[0] if first else ''}")
+        found = parts(kind)
+        if json_:
+            typer.echo(json.dumps(found, indent=2))
+            return
+        for group, members in found.items():
+            typer.echo(group)
+            for name, sentence in members.items():
+                typer.echo(f"  {name:26} {sentence}")

@@ -18,14 +18,17 @@ from cosim.experiments.commands.shared import (
 )
 
 
-def gallery() -> None:
+def gallery(json_: AsJson = False) -> None:
     """List the scenarios that come with the package."""
     with exit_codes():
         from cosim.experiments.scenario import Scenario, bundled_scenarios
 
-        for name in bundled_scenarios():
-            scenario, _ = Scenario.load(name)
-            typer.echo(f"{name:20} {scenario.title}")
+        titles = {name: Scenario.load(name)[0].title for name in bundled_scenarios()}
+        if json_:
+            typer.echo(json.dumps(titles, indent=2))
+            return
+        for name, title in titles.items():
+            typer.echo(f"{name:20} {title}")
 
 
 def new(name: Annotated[str, typer.Argument(help="Name of the scenario, and of the new folder.")]) -> None:

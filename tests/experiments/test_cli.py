@@ -1,14 +1,17 @@
 """The command line in process: exit codes, sentences instead of tracebacks, help that loads nothing heavy."""
 
 import json
+import shlex
 import subprocess
 import sys
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from cosim.experiments.build import Build
 from cosim.experiments.cli import app
+from cosim.experiments.commands.examples import EXAMPLES
 from cosim.experiments.new import PLUGINS
 from cosim.experiments.plugins import registries
 from cosim.experiments.scenario import Scenario
@@ -37,6 +40,40 @@ def test_every_command_has_a_help_page(cosim, command):
     result = cosim(command, "--help")
     assert result.exit_code == 0
     assert "Usage:" in result.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_page_has_examples_that_are_understood(cosim, command):
+    """Each command shows what a person would type first, and its own parser takes it."""
+    parser = typer.main.get_command(app).commands[command]
+    assert EXAMPLES[command]
+    for line in EXAMPLES[command]:
+        name, called, *words = shlex.split(line)
+        assert (name, called) == ("cosim", command)
+        parser.make_context(called, words)
+        assert line in cosim(command, "--help").output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rum"], "Did you mean 'run'"),
+        (["run", "smoke-v1", "--sede", "3"], "--seed"),
+        (["strategies", "mechanisms"], "did you mean 'mechanism'?"),
+    ],
+)
+def test_slips_of_the_keyboard_are_answered_with_the_nearest_word(cosim, words, said):
+    """A command, an option, a kind of part: exit 2 and a suggestion."""
+    result = cosim(*words)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_every_kind_of_part_is_listed(cosim):
+    """`cosim strategies all --json` has every name that a scenario may use, with a sentence about it."""
+    listed = json.loads(cosim("strategies", "all", "--json").output)
+    assert {kind: list(names) for kind, names in listed.items()} == {k: r.names() for k, r in registries().items()}
+    assert all(sentence for names in listed.values() for sentence in names.values())
 
 
 def test_help_imports_neither_numpy_nor_pandas():
