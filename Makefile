@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: install demo test check bench campaign clean
+.PHONY: install demo test check bench campaign docs clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -32,5 +32,10 @@ check: install
 bench: install
 	$(BIN)/python -m benchmarks
 
+docs: install
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
 clean:
-	rm -rf .venv build dist demo-run *.egg-info
+	rm -rf docs/_build .venv build dist demo-run *.egg-info

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from cosim.encoding import kept
 from cosim.guard import Guard
 from cosim.locking import locked
 from cosim.models.devices.columns import Exogenous
@@ -26,6 +28,7 @@ from cosim.setting import Outlook, PassiveDoubt
 HISTORY_DAYS = 7
 NOISE_DAYS = 28
 MEMBERS = 50
+_FALLBACK = Persistence()
 _PARTS = {
     "generation": ("generation",),
     "demand": ("demand",),
@@ -61,7 +64,7 @@ class _Noise:
     normals: Callable[[int, int], np.ndarray]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Almanac:
     """Answers as nature: `actual` for what happened, `outlook` for what is expected, `scenarios` for what may come.
 
@@ -82,6 +85,7 @@ class Almanac:
     intervals_per_day: int
     _noise: dict[str, _Noise] = field(default_factory=dict, init=False, repr=False)
     _draws: dict[tuple[str, int], Draws] = field(default_factory=dict, init=False, repr=False)
+    _asked_at: int = field(default=0, init=False, repr=False)
 
     def actual(self, interval: Interval) -> tuple[Exogenous, PassiveLoad]:
         """Return what an interval really brought."""
@@ -203,8 +207,36 @@ class Almanac:
         drawn = [self._ensemble(part, now, horizon, members) for part in _PARTS[quantity]]
         return reduced(horizon.average(sum(drawn[1:], start=drawn[0])), horizon.hours, shares)
 
+    def memory(self) -> dict[str, Any]:
+        """Return what the forecaster has learnt; one whose memory cannot be saved is retired, and persistence acts."""
+        remembered = self.guard.call(
+            self._saved,
+            faults=lambda _: [],
+            fallback=lambda: None,
+            agent="forecaster",
+            interval=self._asked_at,
+            seat="forecaster",
+        )
+        if remembered is None:
+            self.forecaster = _FALLBACK
+        return {"retired": self.forecaster is _FALLBACK, "remembered": remembered}
+
+    def _saved(self) -> dict[str, Any] | None:
+        """Return the forecaster's memory as a resumed run will have it, and go on with that."""
+        memory = kept(self.forecaster.memory())
+        self.forecaster.restore(memory)
+        return memory
+
+    def restore(self, memory: dict[str, Any]) -> None:
+        """Take up what `memory` returned."""
+        if memory["retired"]:
+            self.forecaster = _FALLBACK
+        else:
+            self.forecaster.restore(memory["remembered"])
+
     def _check_known(self, now: int) -> None:
         """Refuse a start so early in the profiles that no forecast could be made."""
+        self._asked_at = now
         if self.demand.known_before(now) < self.intervals_per_day:
             file = self.demand.parts[0].profiles.source
             allowed = f"forecasts need a day that is known: allowed is a day or more after {file} begins"
@@ -223,9 +255,10 @@ class Almanac:
         forecast = self.guard.call(
             lambda: self.forecaster.forecast(shown),
             faults=lambda result: _faults("forecast", result, (len(ids), count)),
-            fallback=lambda: Persistence().forecast(view),
+            fallback=lambda: _FALLBACK.forecast(view),
             agent=f"forecaster of {quantity}",
             interval=now,
+            seat="forecaster",
         )
         return view.clip(forecast)
 
@@ -260,9 +293,10 @@ class Almanac:
         ensemble = self.guard.call(
             lambda: self.forecaster.ensemble(shown, members, draws),
             faults=lambda result: _faults("ensemble", result, (members, len(ids), view.count)),
-            fallback=lambda: Persistence().ensemble(view, members, draws),
+            fallback=lambda: _FALLBACK.ensemble(view, members, draws),
             agent=f"forecaster of {quantity}",
             interval=now,
+            seat="forecaster",
         )
         return view.clip(ensemble)
 
@@ -276,7 +310,8 @@ class Almanac:
             issued_at=now,
             first=first,
             count=count,
-            history=series.window(now - reach, reach),
+            known=reach,
+            past=lambda intervals: locked(series.window(now - intervals, intervals)),
             truth=series.window(first, count) if self.forecaster.clairvoyant else None,
             spread=noise.spread,
             rho=noise.rho,

@@ -9,6 +9,7 @@ from cosim.journal import Journal
 from cosim.protocol import tick
 from cosim.recorder import Recorder
 from cosim.talk import Ask, Gate, Send, Talk
+from cosim.watchdog import watching
 from cosim.world import World
 
 
@@ -26,6 +27,8 @@ class Clock:
         self._journal = journal
         self._after_tick = after_tick
         self._recorder = Recorder(journal, world.setting.intervals_per_day) if journal else None
+        if journal is not None:
+            world.guard.keep_cuts(journal.folder)
 
     def run(self) -> bool:
         """Run to the end; False when stopped before it."""
@@ -36,7 +39,8 @@ class Clock:
             self._recorder.seal_through(world.state.tick - 2, final=over)
         environment = simpy.Environment(initial_time=begin)
         done = environment.process(self._ticks(environment))
-        return bool(environment.run(until=done))
+        with watching(world.guard):
+            return bool(environment.run(until=done))
 
     def _ticks(self, environment: simpy.Environment) -> Generator[simpy.Event, Any, bool]:
         setting = self._world.setting

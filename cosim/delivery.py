@@ -21,6 +21,8 @@ from cosim.models.step import Commitment, Decisions, FlowEngine, PassiveLoad, St
 from cosim.models.stopwatch import section
 from cosim.models.time import Interval
 from cosim.recorder import Tables
+from cosim.reviews import compared, reviewed
+from cosim.savings import Settled
 from cosim.setting import Setting
 from cosim.state import Pending, RunState
 from cosim.talk import Ask, Gate, Send
@@ -67,8 +69,12 @@ def metered(setting: Setting, state: RunState, interval: Interval) -> Generator[
     yield Send(EnergyReading(index, metered_wh=metered_wh))
     yield Send(FinalFills(index, position_wh=held.trades.position_wh(len(setting.ids))))
     yield Send(Bills(index, money=money))
-    yield Ask("recorder", "keep", (tables(setting, held, asked, passive, result, commitment, money, switches),))
+    told = tables(setting, held, asked, passive, result, commitment, money, switches)
+    settled = Settled(state.devices, result.state, delivery, money)
+    yield from compared(setting, state, settled, exogenous, commitment.prices, interval, told)
+    yield Ask("recorder", "keep", (told,))
     yield Ask("prosumers", "learn", (_outcome(setting, held, metered_wh, money, commitment, interval),))
+    yield from reviewed(setting, state, index + 1)
     state.devices = result.state
     return reading
 

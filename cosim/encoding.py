@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from cosim.models.errors import BadInputError
-
 _MAGIC = b"CSM1"
 _HEAD = struct.Struct("<4sI")
 _KINDS = "biuf"
@@ -36,14 +34,19 @@ def encode(value: Any) -> bytes:
     return b"".join([_HEAD.pack(_MAGIC, len(header)), header, *(array.tobytes() for array in arrays)])
 
 
-def plain(memory: dict[str, Any], owner: str) -> dict[str, Any]:
-    """Return a plug-in's memory if the journal can keep it; BadInputError says which part it cannot."""
+def kept(memory: dict[str, Any]) -> dict[str, Any]:
+    """Return a plug-in's memory as the journal gives it back; NotPlainError says which part it cannot keep.
+
+    A run goes on with this copy after every tick, as a resumed one must: the order of a dict, the layout of an array,
+    a scalar's type or two names for one array cannot tell them apart.
+    """
     try:
-        encode(memory)
-    except NotPlainError as error:
-        allowed = "a memory may hold numbers, strings, lists, dicts and arrays of numbers"
-        raise BadInputError.one(owner, str(error), None, allowed) from None
-    return memory
+        copy: dict[str, Any] = decode(encode(memory))
+    except NotPlainError:
+        raise
+    except Exception as error:  # noqa: BLE001, what a plug-in keeps may fail in any way when it is looked at
+        raise NotPlainError(f"state cannot be kept: {type(error).__name__}") from None
+    return copy
 
 
 def decode(data: bytes) -> Any:

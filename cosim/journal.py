@@ -2,19 +2,19 @@
 
 ::
 
-    manifest.json     resolved scenario, seed, versions; the result hash once the run has ended journal.sqlite
-    results, events and the complete state of a tick in ONE transaction; a list of sealed parts
+    manifest.json     resolved scenario, seed, versions, input files; the result hash once the run has ended
+    journal.sqlite    results, events and the complete state of a tick in ONE transaction; a list of sealed parts
     tables/*.parquet  per-agent tables, a part per day, written beside and renamed
 
 Rows of a day stay in the journal until its parts are sealed; a crash between the rename and the transaction
-that lists a part leaves a file that nobody reads and that the resumed run replaces.
+that lists a part leaves a file that nobody reads and that the resumed run replaces. Every state, row and part
+has a digest that also names the run, so what is damaged or comes from another run is found and refused.
 """
 
 import hashlib
 import json
 import os
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,27 +23,35 @@ from typing import IO, Any
 from cosim.encoding import decode, encode
 from cosim.models.errors import StorageError
 from cosim.models.stopwatch import section
+from cosim.writer_lock import writer_lock
 
-FORMAT = 1
+FORMAT = 2
 MAX_INTERVAL = 2**62
+LATER = frozenset({"result_sha256", "changes"})
+"""Keys of a manifest that come after its run has begun; all others make its identity."""
 
 _SCHEMA = """
+CREATE TABLE IF NOT EXISTS run (identity BLOB NOT NULL, words TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS state (tick INTEGER PRIMARY KEY, digest BLOB NOT NULL, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS pending (interval INTEGER NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL,
-                                    PRIMARY KEY (interval, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pending (interval INTEGER NOT NULL, name TEXT NOT NULL, digest BLOB NOT NULL,
+                                    body BLOB NOT NULL, PRIMARY KEY (interval, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parts (name TEXT NOT NULL, day INTEGER NOT NULL, file TEXT NOT NULL,
-                                  PRIMARY KEY (name, day));
+                                  last INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (name, day));
 """
 
 
 class Journal:
     """The storage of one run; opened by one writer, read by anybody."""
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection, lock: IO[str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, connection: sqlite3.Connection, identity: bytes, lock: IO[str] | None = None
+    ) -> None:
         # Absolute, so that a plug-in that changes the working directory does not move the run.
         self.folder = folder.absolute()
         self._db = connection
+        self._identity = identity
         self._lock = lock
+        self._sealed = self._one("SELECT max(last) FROM parts")
 
     @classmethod
     def create(cls, folder: Path, manifest: dict[str, Any]) -> "Journal":
@@ -52,83 +60,131 @@ class Journal:
             raise StorageError(
                 f"{folder} already holds a run; resume it with `cosim resume {folder}` or choose another"
             )
-        if folder.is_dir() and any(folder.iterdir()):
-            raise StorageError(f"{folder} holds other files; choose a new or empty folder")
-        with _storing(folder):
-            (folder / "tables").mkdir(parents=True, exist_ok=True)
-            write_json(folder / "manifest.json", {"format": FORMAT, **manifest})
-        return cls(folder, _connect(folder), _writer_lock(folder))
+        with storing(folder):
+            # What is left of a run that was killed as it began is nobody's.
+            if folder.is_dir() and any(entry.suffix != ".tmp" for entry in folder.iterdir()):
+                raise StorageError(f"{folder} holds other files; choose a new or empty folder")
+            folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "manifest.json", {"format": FORMAT, **manifest})
+        return cls.open(folder, writing=True)
 
     @classmethod
-    def open(cls, folder: Path, *, writing: bool = False) -> "Journal":
-        """Open the journal of a run that has begun; one process at a time may open it for `writing`."""
-        # A run killed while it was beginning has a manifest and no journal yet: it goes on from its start.
-        if not any((folder / name).exists() for name in ("journal.sqlite", "manifest.json")):
-            raise StorageError(f"{folder} holds no run: journal.sqlite is missing")
-        lock = _writer_lock(folder) if writing else None
-        return cls(folder, _connect(folder), lock)
+    def open(cls, folder: Path, *, writing: bool = False, wait: bool = False) -> "Journal":
+        """Open the journal of a run that has begun; one process at a time may open it for `writing`.
+
+        With `wait`, the end of another writer is waited for.
+        """
+        manifest = read_manifest(folder)
+        with storing(folder):
+            lock = writer_lock(folder, wait=wait) if writing else None
+        try:
+            with storing(folder / "journal.sqlite"):
+                (folder / "tables").mkdir(exist_ok=True)
+                connection = _connect(folder)
+                return cls(folder, connection, _identified(connection, manifest, folder, writing=writing), lock)
+        except BaseException:
+            if lock:
+                lock.close()
+            raise
 
     def commit(self, tick: int, state: dict[str, Any], results: dict[str, dict[str, Any]], interval: int) -> None:
         """Write the state after a tick and the result tables of the interval it settled, all or nothing."""
-        with section("journal"), _storing(self.folder):
+        with section("journal"), storing(self.folder):
             body = encode(state)
-            digest = hashlib.sha256(body).digest()
+            rows = [(interval, name, encode(columns)) for name, columns in results.items()]
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
+                digest = self._digest("state", tick, body)
                 self._db.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", (tick, digest, body))
                 self._db.execute("DELETE FROM state WHERE tick < ?", (tick - 1,))
-                self._db.executemany(
-                    "INSERT OR REPLACE INTO pending VALUES (?, ?, ?)",
-                    [(interval, name, encode(columns)) for name, columns in results.items()],
-                )
+                # A run that goes on from the state before the last may settle what is in a part already.
+                if self._sealed is None or interval > self._sealed:
+                    self._db.executemany(
+                        "INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?)",
+                        [(at, name, self._digest(name, at, columns), columns) for at, name, columns in rows],
+                    )
 
-    def latest(self) -> tuple[int, dict[str, Any]] | None:
-        """Return the last committed tick and its state; StorageError when it is damaged."""
-        with _storing(self.folder):
-            query = "SELECT tick, digest, body FROM state ORDER BY tick DESC LIMIT 1"
-            row = self._db.execute(query).fetchone()
-        if row is None:
+    def latest(self, *, previous: bool = False) -> tuple[int, dict[str, Any]] | None:
+        """Return the last committed tick and its state, or the `previous` one; None before the first.
+
+        StorageError when it is damaged, or of another run; it says if the previous one could be gone on from.
+        """
+        with storing(self.folder):
+            rows = self._db.execute("SELECT tick, digest, body FROM state ORDER BY tick DESC").fetchall()
+        if previous and len(rows) < 2:
+            raise StorageError(f"{self.folder} holds no state before the last one")
+        if not rows:
             return None
-        tick, digest, body = row
-        if hashlib.sha256(body).digest() != digest:
-            raise StorageError(f"{self.folder}: the state of tick {tick} is damaged (its checksum differs)")
-        return tick, decode(body)
+        tick, digest, body = rows[1 if previous else 0]
+        if self._digest("state", tick, body) == digest:
+            with storing(self.folder):
+                return tick, decode(body)
+        sentence = f"{self.folder}: the state of tick {tick} is damaged (its checksum differs)"
+        older = [row for row in rows if row[0] < tick and self._digest("state", row[0], row[2]) == row[1]]
+        if older:
+            sentence += f"; `cosim resume {self.folder} --from-previous` goes on from tick {older[0][0]}"
+        raise StorageError(sentence)
+
+    def verify(self) -> None:
+        """Raise StorageError with every row and part that is missing, damaged, or of another run."""
+        with storing(self.folder):
+            rows = self._db.execute("SELECT interval, name, digest, body FROM pending ORDER BY interval, name")
+            faults = [
+                f"{name} of interval {at} is damaged (its checksum differs)"
+                for at, name, digest, body in rows
+                if self._digest(name, at, body) != digest
+            ]
+            kept = self._db.execute("SELECT file, digest FROM parts ORDER BY day, name")
+            faults += [fault for file, digest in kept if (fault := self._part_fault(file, digest))]
+        if faults:
+            sentence = "; ".join(faults)
+            raise StorageError(f"{self.folder}: {sentence}. No other copy exists: run the scenario again")
 
     def pending(self, name: str, first: int = 0, last: int = MAX_INTERVAL) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield (interval, columns) of the results not yet sealed into parts, in order of time."""
-        query = "SELECT interval, body FROM pending WHERE name = ? AND interval BETWEEN ? AND ? ORDER BY interval"
-        with _storing(self.folder):
-            for interval, body in self._db.execute(query, (name, first, last)):
+        query = (
+            "SELECT interval, digest, body FROM pending WHERE name = ? AND interval BETWEEN ? AND ? ORDER BY interval"
+        )
+        with storing(self.folder):
+            for interval, digest, body in self._db.execute(query, (name, first, last)):
+                if self._digest(name, interval, body) != digest:
+                    raise StorageError(f"{self.folder}: {name} of interval {interval} is damaged")
                 yield interval, decode(body)
 
     def first_pending(self) -> int | None:
         """Return the earliest interval with results not yet sealed."""
-        with _storing(self.folder):
-            first: int | None = self._db.execute("SELECT min(interval) FROM pending").fetchone()[0]
-        return first
+        return self._one("SELECT min(interval) FROM pending")
 
     def pending_names(self) -> list[str]:
         """List the tables that have results not yet sealed."""
-        return [name for (name,) in self._db.execute("SELECT DISTINCT name FROM pending ORDER BY name")]
+        return self._names("SELECT DISTINCT name FROM pending ORDER BY name")
 
     def sealed(self, day: int, files: dict[str, str], first: int, last: int) -> None:
         """Record that the intervals first..last (inclusive) of a day are now in these part files."""
-        with section("journal"), _storing(self.folder), self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(
-                "INSERT OR REPLACE INTO parts VALUES (?, ?, ?)",
-                [(name, day, file) for name, file in files.items()],
-            )
-            self._db.execute("DELETE FROM pending WHERE interval BETWEEN ? AND ?", (first, last))
+        with section("journal"), storing(self.folder):
+            rows = [
+                (name, day, file, last, self._part_digest(self.folder / "tables" / file))
+                for name, file in files.items()
+            ]
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?)", rows)
+                self._db.execute("DELETE FROM pending WHERE interval BETWEEN ? AND ?", (first, last))
+        self._sealed = last
 
     def parts(self, name: str) -> list[Path]:
-        """List the sealed files of a table in order of days."""
-        rows = self._db.execute("SELECT file FROM parts WHERE name = ? ORDER BY day", (name,))
-        return [self.folder / "tables" / file for (file,) in rows]
+        """List the sealed files of a table in order of days; StorageError names one that is missing or damaged."""
+        with storing(self.folder):
+            rows = self._db.execute("SELECT file, digest FROM parts WHERE name = ? ORDER BY day", (name,)).fetchall()
+            faults = [fault for file, digest in rows if (fault := self._part_fault(file, digest))]
+        if faults:
+            sentence = "; ".join(faults)
+            raise StorageError(f"{self.folder}: {sentence}")
+        return [self.folder / "tables" / file for file, _ in rows]
 
     def part_names(self) -> list[str]:
         """List the tables that have sealed parts."""
-        return [name for (name,) in self._db.execute("SELECT DISTINCT name FROM parts ORDER BY name")]
+        return self._names("SELECT DISTINCT name FROM parts ORDER BY name")
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest of the run."""
@@ -140,47 +196,73 @@ class Journal:
         if self._lock:
             self._lock.close()
 
+    def _one(self, query: str) -> int | None:
+        with storing(self.folder):
+            found: int | None = self._db.execute(query).fetchone()[0]
+        return found
+
+    def _names(self, query: str) -> list[str]:
+        with storing(self.folder):
+            return [name for (name,) in self._db.execute(query)]
+
+    def _digest(self, name: str, at: int, body: bytes) -> bytes:
+        """Return the checksum of a row: of what stands in it, of its place, and of the run that it belongs to."""
+        return hashlib.sha256(self._identity + f"{name}\x1f{at}\x1f".encode() + body).digest()
+
+    def _part_digest(self, path: Path) -> bytes:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+
+    def _part_fault(self, file: str, digest: bytes) -> str | None:
+        path = self.folder / "tables" / file
+        if not path.is_file():
+            return f"tables/{file} is missing"
+        return None if self._part_digest(path) == digest else f"tables/{file} is damaged (its checksum differs)"
+
 
 @contextmanager
-def _storing(folder: Path) -> Iterator[None]:
+def storing(place: Path) -> Iterator[None]:
     """Say which run directory it was when the disk or the database fails."""
     try:
         yield
     except (sqlite3.Error, OSError, ValueError) as error:
-        raise StorageError(f"{folder}: {error}") from error
+        raise StorageError(f"{place}: {error}") from error
 
 
 def _connect(folder: Path) -> sqlite3.Connection:
-    with _storing(folder / "journal.sqlite"):
-        connection = sqlite3.connect(folder / "journal.sqlite", isolation_level=None)
+    connection = sqlite3.connect(folder / "journal.sqlite", isolation_level=None)
+    try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.executescript(_SCHEMA)
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
-def _writer_lock(folder: Path) -> IO[str] | None:
-    """Return the open file whose lock says that this process writes the run; StorageError names one that has it.
+def _identified(connection: sqlite3.Connection, manifest: dict[str, Any], folder: Path, *, writing: bool) -> bytes:
+    """Return the identity of a run, written when it begins; StorageError when the journal is another run's."""
+    lasting = {key: value for key, value in manifest.items() if key not in LATER}
+    identity = hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).digest()
+    row = connection.execute("SELECT identity, words FROM run").fetchone()
+    begun = connection.execute("SELECT EXISTS (SELECT 1 FROM state)").fetchone()[0]
+    if row is None and not begun:
+        if writing:
+            connection.execute("INSERT INTO run VALUES (?, ?)", (identity, _words(manifest)))
+    elif row is None or row[0] != identity:
+        connection.close()
+        whose = "an unknown run" if row is None else row[1]
+        raise StorageError(
+            f"{folder}: journal.sqlite is of {whose}, manifest.json of {_words(manifest)}: they are not of one run, "
+            "or manifest.json has been changed"
+        )
+    return identity
 
-    The lock goes with the process, however it ends. Systems without such locks get None.
-    """
-    if sys.platform == "win32":
-        return None
-    import fcntl
 
-    with _storing(folder):
-        file = (folder / "writer.pid").open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        holder = file.read().strip() or "another process"
-        file.close()
-        raise StorageError(f"{folder} is being written by process {holder}") from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
+def _words(manifest: dict[str, Any]) -> str:
+    scenario = manifest.get("scenario", {})
+    return f"{scenario.get('name', 'a run')} with seed {scenario.get('seed')}"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -188,19 +270,34 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     if not path.is_file():
         raise StorageError(f"{folder} holds no run: manifest.json is missing")
-    try:
-        manifest: Any = json.loads(path.read_text())
-    except ValueError as error:
-        raise StorageError(f"{path} is damaged: {error}") from error
-    if not isinstance(manifest, dict):
-        raise StorageError(f"{path} is damaged: no table of values")
+    manifest = read_json(path)
     if manifest.get("format") != FORMAT:
         raise StorageError(f"{path} is of format {manifest.get('format')}, this version reads format {FORMAT}")
     return manifest
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the table of values in a JSON file; StorageError when it is damaged."""
+    try:
+        value: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path} is damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise StorageError(f"{path} is damaged: no table of values")
+    return value
+
+
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
+    """Write a JSON file whole or not at all; StorageError when the disk fails."""
+    text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
     beside = path.with_name(path.name + ".tmp")
-    beside.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
-    os.replace(beside, path)  # noqa: PTH105, the atomic rename is the point
+    with storing(path):
+        try:
+            with beside.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                # A rename may reach the disk before what is in the file: a loss of power would leave it empty.
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)

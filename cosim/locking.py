@@ -2,9 +2,12 @@
 
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+
+# What cannot hold an array need not be looked into: names of ten thousand prosumers are in every view.
+_PLAIN: Final = frozenset({bool, int, float, str, bytes, float | None, int | None, tuple[str, ...], tuple[float, ...]})
 
 
 def locked(value: Any) -> Any:
@@ -42,9 +45,9 @@ def _locked_array(value: np.ndarray) -> np.ndarray:
 
 def _locked_fields(value: Any, names: tuple[str, ...]) -> Any:
     """Return a dataclass with locked fields; itself when they are locked already."""
-    attributes = _attributes(value, names)
+    attributes, plain = _attributes(value, names), _plain_names(value.__class__)
     before = [getattr(value, name) for name in attributes]
-    after = [locked(item) for item in before]
+    after = [item if name in plain else locked(item) for name, item in zip(attributes, before, strict=True)]
     if all(old is new for old, new in zip(before, after, strict=True)):
         return value
     # Made without its constructor: what was checked once need not be checked at every look.
@@ -63,3 +66,9 @@ def _attributes(value: Any, names: tuple[str, ...]) -> tuple[str, ...]:
 @cache
 def _field_names(kind: type) -> tuple[str, ...]:
     return tuple(item.name for item in fields(kind)) if is_dataclass(kind) else ()
+
+
+@cache
+def _plain_names(kind: type) -> frozenset[str]:
+    """List the fields of a dataclass that hold no array, by what they are declared to be."""
+    return frozenset(item.name for item in fields(kind) if item.type in _PLAIN)

@@ -2,25 +2,33 @@
 
 Letters about many prosumers are columns, row i being prosumer i of the population.
 
-A letter names its sender and its recipient; the post carries it and remembers what the recipient has thereby
-learnt. Energy is in Wh and power in kW by the law of `cosim.models`. Letters of a negotiation may be lost on the way,
-each row for itself: `arrived` says which rows reached their recipient in the round.
+A letter names its sender, its recipient and the channel that it takes; the post carries it and remembers what the
+recipient has thereby learnt. Energy is in Wh and power in kW by the law of `cosim.models`. On a channel letters may be
+lost, each row for itself: `arrived` says which rows reached their recipient in time, None for all of them. A letter
+without a channel is repeated until its recipient has confirmed it.
 """
 
-from dataclasses import dataclass, fields
-from typing import ClassVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from cosim.models.envelope import Envelopes, Room, RoomPrice
-from cosim.models.market.order import Orders
+from cosim.models.market.order import WH_PER_KWH, Orders
 from cosim.models.optimisation.consensus import Norms
+from cosim.models.time import Interval
 
 PROSUMERS = "prosumers"
 OPERATOR = "operator"
 MARKETPLACE = "marketplace"
 SUPPLIER = "supplier"
 SWITCHES = "switches"
+
+OPERATOR_CHANNEL = "operator"
+MARKET_CHANNEL = "market"
+NEGOTIATION_CHANNEL = "negotiation"
+METER_CHANNEL = "meter"
+CHANNELS = (OPERATOR_CHANNEL, MARKET_CHANNEL, NEGOTIATION_CHANNEL, METER_CHANNEL)
 
 # What the post reads and writes itself; it tells the recipient nothing.
 ENVELOPE_OF_A_LETTER = ("interval", "arrived")
@@ -32,12 +40,25 @@ class Letter:
 
     sender: ClassVar[str]
     recipient: ClassVar[str]
+    channel: ClassVar[str | None] = None
     interval: int
 
     @classmethod
     def topics(cls) -> list[str]:
         """List what the recipient learns by it, as `Letter.column`."""
         return [f"{cls.__name__}.{field.name}" for field in fields(cls) if field.name not in ENVELOPE_OF_A_LETTER]
+
+    def reaching(self, rows: np.ndarray, count: int) -> Self:
+        """Return the letter of which only some rows arrive, in this order, out of `count`."""
+        changed: dict[str, Any] = {"arrived": reached(rows, count, getattr(self, "arrived", None))}
+        return replace(self, **changed)
+
+
+def reached(rows: np.ndarray, count: int, before: np.ndarray | None) -> np.ndarray:
+    """Mark rows out of `count`, of those that had arrived `before` if that is given (count,)."""
+    arrived = np.zeros(count, dtype=bool)
+    arrived[rows] = True
+    return arrived if before is None else arrived & before
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +67,12 @@ class RoomRequest(Letter):
 
     sender = PROSUMERS
     recipient = OPERATOR
+    channel = OPERATOR_CHANNEL
     lower_kw: np.ndarray
     upper_kw: np.ndarray
     firm_kw: np.ndarray
     reactive_kvar: np.ndarray
+    arrived: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +81,10 @@ class EnvelopeGrant(Letter):
 
     sender = OPERATOR
     recipient = PROSUMERS
+    channel = OPERATOR_CHANNEL
     round: int
     envelopes: Envelopes
+    arrived: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +93,21 @@ class VolumeLimit(Letter):
 
     sender = OPERATOR
     recipient = MARKETPLACE
+    channel = OPERATOR_CHANNEL
     sell_wh: np.ndarray
     buy_wh: np.ndarray
+    arrived: np.ndarray | None = None
+
+    @classmethod
+    def inside(cls, interval: Interval, envelopes: Envelopes) -> Self:
+        """Return what bands let each connection point sell and buy in an interval."""
+        sell, buy = np.maximum(envelopes.upper_kw, 0.0), np.maximum(-envelopes.lower_kw, 0.0)
+        return cls(interval.index, sell_wh=_floor_wh(sell, interval), buy_wh=_floor_wh(buy, interval))
+
+
+def _floor_wh(power_kw: np.ndarray, interval: Interval) -> np.ndarray:
+    finite = np.minimum(power_kw, 1e6)
+    return np.floor(interval.energy_kwh(finite) * WH_PER_KWH + 1e-6).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +116,19 @@ class OrderBatch(Letter):
 
     sender = PROSUMERS
     recipient = MARKETPLACE
+    channel = MARKET_CHANNEL
     orders: Orders
+    arrived: np.ndarray | None = None
+
+    def reaching(self, rows: np.ndarray, count: int) -> Self:
+        """Return the book of those whose letters arrive, in the order in which they do and as often."""
+        by_owner = np.argsort(self.orders.owner, kind="stable")
+        owner = self.orders.owner[by_owner]
+        first = np.searchsorted(owner, rows, side="left")
+        counts = np.searchsorted(owner, rows, side="right") - first
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        kept = self.orders.take(by_owner[np.repeat(first, counts) + within])
+        return replace(self, orders=kept, arrived=reached(rows, count, self.arrived))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +137,10 @@ class Fills(Letter):
 
     sender = MARKETPLACE
     recipient = PROSUMERS
+    channel = MARKET_CHANNEL
     position_wh: np.ndarray
     price_eur_per_kwh: float | None
+    arrived: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +149,10 @@ class Nomination(Letter):
 
     sender = PROSUMERS
     recipient = OPERATOR
+    channel = OPERATOR_CHANNEL
     net_kw: np.ndarray
     reactive_kvar: np.ndarray
+    arrived: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +170,10 @@ class Cancellation(Letter):
 
     sender = OPERATOR
     recipient = MARKETPLACE
+    channel = MARKET_CHANNEL
     sell_wh: np.ndarray
     buy_wh: np.ndarray
+    arrived: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +182,10 @@ class GridReading(Letter):
 
     sender = PROSUMERS
     recipient = OPERATOR
+    channel = METER_CHANNEL
     net_kw: np.ndarray
     reactive_kvar: np.ndarray
+    arrived: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +194,9 @@ class EnergyReading(Letter):
 
     sender = PROSUMERS
     recipient = SUPPLIER
+    channel = METER_CHANNEL
     metered_wh: np.ndarray
+    arrived: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +233,7 @@ class RoomBid(Letter):
 
     sender = PROSUMERS
     recipient = OPERATOR
+    channel = NEGOTIATION_CHANNEL
     round: int
     room: Room
     arrived: np.ndarray
@@ -184,6 +245,7 @@ class RoomOffer(Letter):
 
     sender = OPERATOR
     recipient = PROSUMERS
+    channel = NEGOTIATION_CHANNEL
     round: int
     room: Room
     price: RoomPrice
@@ -198,6 +260,7 @@ class PoolBid(Letter):
 
     sender = PROSUMERS
     recipient = MARKETPLACE
+    channel = NEGOTIATION_CHANNEL
     round: int
     trade_kw: np.ndarray
     arrived: np.ndarray
@@ -209,6 +272,7 @@ class PoolOffer(Letter):
 
     sender = MARKETPLACE
     recipient = PROSUMERS
+    channel = NEGOTIATION_CHANNEL
     round: int
     trade_kw: np.ndarray
     price_eur_per_kwh: np.ndarray

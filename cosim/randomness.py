@@ -96,17 +96,24 @@ class Chance:
         return normal
 
     def innovations(self, stable_ids: Sequence[str], purpose: str, block: int = 96) -> Callable[[int, int], np.ndarray]:
-        """Return a function (first_index, count) -> (ids, count) standard normals keyed by absolute index."""
-        blocks: dict[int, np.ndarray] = {}
+        """Return a function (first_index, count) -> (ids, count) standard normals keyed by absolute index.
+
+        What it returns is read only: a look at the blocks that it keeps until others are wanted.
+        """
+        kept, table = range(0), np.empty((len(stable_ids), 0))
 
         def window(first: int, count: int) -> np.ndarray:
+            nonlocal kept, table
             wanted = range(first // block, (first + count - 1) // block + 1)
-            for number in [known for known in blocks if known not in wanted]:
-                del blocks[number]
-            for number in wanted:
-                if number not in blocks:
-                    blocks[number] = self.normals(stable_ids, purpose, number, block)
-            start = first - wanted.start * block
-            return np.concatenate([blocks[number] for number in wanted], axis=1)[:, start : start + count]
+            if wanted != kept:
+                blocks = [
+                    table[:, (number - kept.start) * block : (number - kept.start + 1) * block]
+                    if number in kept
+                    else self.normals(stable_ids, purpose, number, block)
+                    for number in wanted
+                ]
+                kept, table = wanted, np.concatenate(blocks, axis=1)
+                table.flags.writeable = False
+            return table[:, first - wanted.start * block :][:, :count]
 
         return window

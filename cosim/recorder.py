@@ -4,12 +4,16 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cosim.journal import Journal
+from cosim.models.errors import StorageError
 from cosim.models.stopwatch import section
+
+if TYPE_CHECKING:
+    import duckdb
 
 Tables = dict[str, dict[str, Any]]
 
@@ -87,20 +91,48 @@ def stack(rows: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
 
 
 def write_parquet(tables: dict[Path, dict[str, Any]]) -> None:
-    """Write columns to Parquet files, each whole or not at all; a table without rows makes an empty file."""
+    """Write columns to Parquet files, each whole or not at all; a table without rows makes an empty file.
+
+    StorageError names the file that could not be written.
+    """
     import duckdb
-    import pandas as pd
 
     with duckdb.connect(":memory:") as db:
         db.execute("SET threads = 1")
         for path, columns in tables.items():
-            beside = path.with_name(path.name + ".tmp")
-            # An empty list says nothing of its type: text columns are named as such.
-            typed = {n: pd.array(c, dtype="string") if isinstance(c, list) else c for n, c in columns.items()}
-            db.register("rows", pd.DataFrame(typed))
-            target = str(beside).replace("'", "''")
-            db.execute(f"COPY rows TO '{target}' (FORMAT parquet)")
-            # The journal forgets its rows once they are here: they must survive a loss of power, too.
-            with beside.open("rb+") as file:
-                os.fsync(file.fileno())
-            beside.replace(path)
+            try:
+                _write_one(db, path, columns)
+            except (duckdb.Error, OSError) as error:
+                raise StorageError(f"{path}: {error}") from error
+    for folder in {path.parent for path in tables}:
+        _settle(folder)
+
+
+def _write_one(db: "duckdb.DuckDBPyConnection", path: Path, columns: dict[str, Any]) -> None:
+    """Write a table beside its file and rename it."""
+    import pandas as pd
+
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        # An empty list says nothing of its type: text columns are named as such.
+        typed = {n: pd.array(c, dtype="string") if isinstance(c, list) else c for n, c in columns.items()}
+        db.register("rows", pd.DataFrame(typed))
+        target = str(beside).replace("'", "''")
+        db.execute(f"COPY rows TO '{target}' (FORMAT parquet)")
+        # The journal forgets its rows once they are here: they must survive a loss of power, too.
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _settle(folder: Path) -> None:
+    """Make renames in a folder survive a loss of power, where folders can be opened for that."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

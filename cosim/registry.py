@@ -3,11 +3,10 @@
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from cosim.models.errors import BadInputError, did_you_mean
@@ -18,12 +17,16 @@ _OURS = "__cosim_plugin__"
 
 @dataclass(frozen=True)
 class Registry:
-    """The plug-ins of one kind: names onto `module:attribute`, loaded only when asked for."""
+    """The plug-ins of one kind: names onto `module:attribute`, loaded only when asked for.
+
+    With `isolate` what is not built in is left to that function, which gets the registry and the name.
+    """
 
     kind: str
     built_in: dict[str, str]
     entry_point_group: str
     allowed: dict[str, Path | None] = field(default_factory=dict)
+    isolate: Callable[["Registry", str], Any] | None = None
 
     def names(self) -> list[str]:
         """List what can be named without a dotted path."""
@@ -35,13 +38,15 @@ class Registry:
             module, _, attribute = self.built_in[name].partition(":")
             return _attribute(module, attribute, file, key or self.kind)
         for point in entry_points(group=self.entry_point_group, name=name):
-            return point.load()
+            return self.isolate(self, name) if self.isolate else point.load()
         module, _, attribute = name.partition(":")
         if not attribute:
             raise BadInputError.one(file, key or self.kind, repr(name), did_you_mean(name, self.names()))
         if module not in self.allowed:
             allowed = f"code of your own needs --allow-plugin {module}"
             raise BadInputError.one(file, key or self.kind, repr(name), allowed)
+        if self.isolate:
+            return self.isolate(self, name)
         return _attribute(module, attribute, file, key or self.kind)
 
 
@@ -53,47 +58,57 @@ def _attribute(module: str, attribute: str, file: str, key: str) -> Any:
     return getattr(loaded, attribute)
 
 
-def allow_plugins(names: Iterable[str], folder: Path) -> dict[str, Path | None]:
+def allow_plugins(names: Iterable[str], folder: Path, *, load: bool = True) -> dict[str, Path | None]:
     """Load the named modules and return the file of each: installed first, then NAME.py or NAME/ in `folder`.
 
-    Nothing is added to sys.path: exactly the named file is loaded, nothing beside it becomes importable.
+    Nothing is added to sys.path: exactly the named file is loaded, nothing beside it becomes importable. Unless they
+    are to `load`, they are found and nothing more.
     """
-    return {name: _allow(name, folder) for name in names}
+    return {name: _allow(name, folder, load=load) for name in names}
 
 
-def _allow(name: str, folder: Path) -> Path | None:
+def _allow(name: str, folder: Path, *, load: bool) -> Path | None:
     if not name.isidentifier():
         raise BadInputError.one("command line", "--allow-plugin", repr(name), "allowed is the name of a module")
-    module = _installed(name) or _beside(name, folder)
-    file = getattr(module, "__file__", None)
-    return Path(file) if file else None
+    if _is_installed(name):
+        file = getattr(importlib.import_module(name), "__file__", None) if load else _origin(name)
+        return Path(file) if file else None
+    path = _beside(name, folder)
+    if load:
+        _load_file(name, path)
+    return path
 
 
-def _installed(name: str) -> ModuleType | None:
-    """Import a module that an installed distribution provides; the working directory does not count."""
+def _is_installed(name: str) -> bool:
+    """Say whether an installed distribution provides a module; the working directory does not count."""
     loaded = sys.modules.get(name)
     if loaded is not None and loaded.__spec__ is None:
-        return loaded
-    found = importlib.util.find_spec(name)
-    if found is None or found.origin is None or getattr(loaded, _OURS, False):
-        return None
+        return True
+    origin = _origin(name)
+    if origin is None or getattr(loaded, _OURS, False):
+        return False
     here = {Path.cwd().resolve(), Path(sys.path[0] or ".").resolve()}
-    origin = Path(found.origin).resolve()
-    if origin.parent in here or origin.parent.parent in here:
-        return None
-    return importlib.import_module(name)
+    file = Path(origin).resolve()
+    return file.parent not in here and file.parent.parent not in here
 
 
-def _beside(name: str, folder: Path) -> ModuleType:
+def _origin(name: str) -> str | None:
+    """Return the file of a module that can be imported."""
+    found = importlib.util.find_spec(name)
+    return found.origin if found else None
+
+
+def _beside(name: str, folder: Path) -> Path:
+    """Return the file of a module in a folder."""
     candidates = (folder / f"{name}.py", folder / name / "__init__.py")
     for path in candidates:
         if path.is_file():
-            return _load_file(name, path)
+            return path
     looked = " or ".join(str(path) for path in candidates)
     raise BadInputError.one("command line", "--allow-plugin", name, f"neither installed nor found as {looked}")
 
 
-def _load_file(name: str, path: Path) -> ModuleType:
+def _load_file(name: str, path: Path) -> None:
     search = [str(path.parent)] if path.name == "__init__.py" else None
     spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=search)
     if spec is None or spec.loader is None:
@@ -107,4 +122,3 @@ def _load_file(name: str, path: Path) -> ModuleType:
         del sys.modules[name]
         sentence = f"importing it failed: {type(error).__name__}: {error}"
         raise BadInputError.one("command line", "--allow-plugin", str(path), sentence) from error
-    return module

@@ -1,14 +1,16 @@
 """What holds throughout a run: who stands where, what comes from outside, which steps are on."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
+from cosim.faults import Faults
 from cosim.models.devices.columns import Exogenous
 from cosim.models.devices.corridors import ExogenousWindow
 from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.powerflow import PowerFlow
+from cosim.models.grid.second_start import SecondStart
 from cosim.models.grid.state import Limits
 from cosim.models.market.tariff import PriceSeries, Tariff
 from cosim.models.step import Community, PassiveLoad
@@ -44,6 +46,14 @@ class PassiveDoubt:
 class Nature(Protocol):
     """What comes from outside: what happened, and what is expected to."""
 
+    def memory(self) -> dict[str, Any]:
+        """Return what forecasters have learnt, as plain data."""
+        ...
+
+    def restore(self, memory: dict[str, Any]) -> None:
+        """Take up what `memory` returned."""
+        ...
+
     def actual(self, interval: Interval) -> tuple[Exogenous, PassiveLoad]:
         """Return what the interval really brought."""
         ...
@@ -78,7 +88,8 @@ class Setting:
     what is feasible, `twin` is the engine that operators search with; they are compared on every settled
     interval. `rooms` says how room is negotiated, None where the operator hands it out alone;
     `rewiring` when switches are reconsidered, None where they stay as in the network's file. `record_orders` adds the
-    books that reached the marketplace to what is recorded.
+    books that reached the marketplace to what is recorded. Every `review_intervals` prosumers may change their
+    strategies; None where they never do. `faults` are those that the scenario declares.
     """
 
     ids: tuple[str, ...]
@@ -103,14 +114,19 @@ class Setting:
     rooms: RoomGates | None = None
     rewiring: Rewiring | None = None
     record_orders: bool = False
+    review_intervals: int | None = None
+    faults: Faults = field(default_factory=Faults)
 
     def closed_in(self, closed: np.ndarray | None) -> np.ndarray:
         """Return a switch state (L,): that of the network's file where None is given."""
         return self.truth.feeder.closed if closed is None else closed
 
-    def truth_in(self, closed: np.ndarray | None) -> PowerFlow:
-        """Return the power flow that decides, in a switch state (L,), None for that of the network's file."""
-        return self.truth if closed is None else self.truth.at(closed)
+    def truth_in(self, closed: np.ndarray | None) -> SecondStart:
+        """Return the power flow that decides, in a switch state (L,), None for that of the network's file.
+
+        It finds no solution only where there is none from the voltages that `twin` finds either.
+        """
+        return SecondStart(self.truth if closed is None else self.truth.at(closed), self.twin_in(closed))
 
     def twin_in(self, closed: np.ndarray | None) -> BatchFlow:
         """Return the power flow that searches, in a switch state (L,), None for that of the network's file."""

@@ -16,6 +16,7 @@ from cosim.models.market.mechanism import Trades
 from cosim.models.market.order import Orders
 from cosim.models.market.room_account import RoomAccount, RoomTrade
 from cosim.recorder import EMPTY_DIGEST
+from cosim.savings import Savings
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class RunState:
 
     `days` holds what day gates have committed, by the first interval of the day; `switches` what switch state (L,)
     holds from an interval on, nothing while it is that of the network's file; `books` the orders for intervals that are
-    not over yet, where they are recorded.
+    not over yet, where they are recorded; `savings` what prosumers compare, where they review their strategies.
     """
 
     tick: int
@@ -92,6 +93,7 @@ class RunState:
     days: dict[int, CommittedDay] = field(default_factory=dict)
     switches: dict[int, np.ndarray] = field(default_factory=dict)
     books: dict[int, Orders] = field(default_factory=dict)
+    savings: Savings | None = None
     last_price_eur_per_kwh: float | None = None
     digest: bytes = EMPTY_DIGEST
 
@@ -143,6 +145,7 @@ class RunState:
             "days": {str(first): _columns(day) for first, day in sorted(self.days.items())},
             "switches": {str(first): closed for first, closed in sorted(self.switches.items())},
             "books": {str(index): _columns(book) for index, book in sorted(self.books.items())},
+            "savings": None if self.savings is None else self.savings.to_plain(),
             "last_price_eur_per_kwh": self.last_price_eur_per_kwh,
             "digest": self.digest.hex(),
         }
@@ -157,6 +160,7 @@ class RunState:
             days={int(first): CommittedDay(**day) for first, day in plain["days"].items()},
             switches={int(first): closed for first, closed in plain["switches"].items()},
             books={int(index): Orders(**book) for index, book in plain["books"].items()},
+            savings=None if plain["savings"] is None else Savings.from_plain(plain["savings"]),
             last_price_eur_per_kwh=plain["last_price_eur_per_kwh"],
             digest=bytes.fromhex(plain["digest"]),
         )

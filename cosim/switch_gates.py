@@ -43,7 +43,7 @@ def day_rewired(setting: Setting, terms: Rewiring, state: RunState, now: int, vi
     net_kw, kvar = natural_kw(view), reactive_kvar(view, horizon.steps)
     letter: DayNomination = yield Send(DayNomination(horizon.first.index, net_kw, kvar))
     passive = yield Ask("forecaster", "passive_ahead", (now, horizon))
-    shown = _view(
+    shown = switch_view(
         setting, terms, state, now, horizon, letter.net_kw, letter.reactive_kvar, passive, horizon.first.index - 1
     )
     orders = yield Ask("operator", "rewire", (shown,))
@@ -51,7 +51,7 @@ def day_rewired(setting: Setting, terms: Rewiring, state: RunState, now: int, vi
     end = horizon.first.index + horizon.base_intervals
     stale = [first for first in state.switches if horizon.first.index <= first < end]
     state.switches = {first: closed for first, closed in state.switches.items() if first not in stale}
-    yield from _carried_out(setting, state, now, orders)
+    yield from carried_out(setting, state, now, orders)
 
 
 def relieved(
@@ -61,13 +61,13 @@ def relieved(
     horizon = Horizon(setting.interval(nomination.interval), (1,))
     ahead = PassiveLoad(passive.p_kw[None, :], passive.q_kvar[None, :])
     columns = nomination.net_kw[:, None], nomination.reactive_kvar[:, None]
-    shown = _view(setting, terms, state, now, horizon, *columns, ahead, nomination.interval)
+    shown = switch_view(setting, terms, state, now, horizon, *columns, ahead, nomination.interval)
     orders = yield Ask("operator", "relieve", (shown,))
-    yield from _carried_out(setting, state, now, orders)
+    yield from carried_out(setting, state, now, orders)
     return bool(orders)
 
 
-def _view(
+def switch_view(
     setting: Setting,
     terms: Rewiring,
     state: RunState,
@@ -100,7 +100,7 @@ def operated(setting: Setting, state: RunState, span: range) -> np.ndarray:
     return count
 
 
-def _carried_out(setting: Setting, state: RunState, now: int, orders: list[SwitchOrder]) -> Said:
+def carried_out(setting: Setting, state: RunState, now: int, orders: list[SwitchOrder]) -> Said:
     """Send orders to the switches, and note what changes."""
     for order in orders:
         arrived: SwitchOrder = yield Send(order)

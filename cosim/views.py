@@ -139,7 +139,8 @@ class ProsumerView:
     """What one prosumer sees: plain numbers, and tuples over the steps of its horizon (first: the interval).
 
     Power is in kW, positive into the grid, so `demand_kw` is negative. `natural_net_kw` is the net power if
-    nothing is decided: demand served, cars charged on arrival, battery idle, everything generated fed in.
+    nothing is decided: demand served, cars charged on arrival, battery idle, everything generated fed in. `fellows`
+    are the ids of all who follow the same strategy at the time, its own among them.
     """
 
     id: str
@@ -171,6 +172,7 @@ class ProsumerView:
     position_kw: float
     v2g: GivingBack | None = None
     elastic: Answering | None = None
+    fellows: tuple[str, ...] = ()
 
     @property
     def natural_net_kwh(self) -> float:
@@ -291,3 +293,16 @@ class ProsumerOutcome:
     money_eur: float
     price_eur_per_kwh: float | None
     price_share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewView:
+    """What prosumers see of each other before an interval for which they may change their strategies.
+
+    `saved_eur` is what each saved since the last review, `exchanged_kwh` what it would have exchanged with its supplier
+    alone (n,).
+    """
+
+    interval: Interval
+    saved_eur: np.ndarray
+    exchanged_kwh: np.ndarray

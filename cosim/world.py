@@ -49,7 +49,12 @@ class Cast:
 
     def roles(self) -> dict[str, Role]:
         """Return the roles that keep something."""
-        return {"prosumers": self.prosumers, "operator": self.operator, "marketplace": self.marketplace}
+        return {
+            "prosumers": self.prosumers,
+            "operator": self.operator,
+            "marketplace": self.marketplace,
+            "forecaster": self.forecaster,
+        }
 
 
 class Recording:
@@ -104,6 +109,8 @@ class World(mesa.Model):
     def settled(self) -> Tables:
         """Return the tables of the interval just settled, events among them, and move the result hash on."""
         tables = dict(self.cast.recorder.tables)
+        for mishap in self.post.mishaps():
+            self.guard.note(*mishap)
         tables["events"] = _event_columns(self.guard.take())
         interval = self.state.tick - 2
         if self.setting.record_orders:
@@ -117,7 +124,7 @@ class World(mesa.Model):
             "run": self.state.to_plain(),
             "memory": {role: who.memory() for role, who in self.cast.roles().items()},
             "post": self.post.state(),
-            "events": [[e.interval, e.agent, e.cause, e.detail] for e in self.guard.events],
+            "guard": self.guard.to_plain(),
             "steps": self.steps,
         }
 
@@ -127,7 +134,7 @@ class World(mesa.Model):
         for role, who in self.cast.roles().items():
             who.restore(plain["memory"][role])
         self.post.restore(plain["post"])
-        self.guard.events = [Event(*row) for row in plain["events"]]
+        self.guard.restore(plain["guard"])
         self.steps = plain["steps"]
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from cosim.experiments.run import Observer, Request
+from cosim.experiments.run import AS_IT_WAS, Insistence, Observer, Run, add_to_summary
+from cosim.journal import LATER, Journal, read_manifest
 from cosim.models.errors import SimulationError
 from cosim.world import World
 
@@ -42,22 +43,20 @@ class Baseline:
     process: "subprocess.Popen[str]"
 
     @classmethod
-    def beside(cls, request: Request) -> Self:
-        """Start the baseline of a request; its folder is `baseline` inside the request's."""
-        folder = request.out / "baseline"
-        command = [sys.executable, "-m", "cosim", "run", request.scenario, "--out", str(folder)]
-        command += ["--no-market", "--no-baseline", "--no-report", "--json"]
-        command += [f"--seed={request.seed}"] if request.seed is not None else []
-        command += [f"--days={request.days}"] if request.days is not None else []
-        command += [] if request.switches.envelopes else ["--no-envelopes"]
-        command += [] if request.switches.rescue else ["--no-rescue"]
-        command += [
-            f"--strategy={who}={name}" if who else f"--strategy={name}" for who, name in request.strategies.items()
-        ]
-        command += [f"--set={key}={json.dumps(value)}" for key, value in request.overrides.items()]
-        command += [f"--allow-plugin={name}" for name in request.plugins]
+    def beside(cls, run: Path, insistence: Insistence) -> Self:
+        """Begin the baseline of a run, or go on with it; its folder is `baseline` inside the run's.
+
+        It is a run that was prepared and never begun, so beginning it is resuming it. One that a killed run has left
+        behind may still be at work: its end is waited for.
+        """
+        folder = run / "baseline"
+        if not (folder / "manifest.json").is_file():
+            Journal.create(folder, _without_market(read_manifest(run))).close()
+        command = [sys.executable, "-m", "cosim", "resume", str(folder.absolute()), "--no-report", "--json", "--wait"]
+        command += ["--accept-versions"] if insistence.versions else []
+        command += ["--accept-inputs"] if insistence.inputs else []
         process = subprocess.Popen(  # noqa: S603, our own interpreter with checked arguments
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=request.plugin_folder
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         return cls(folder, process)
 
@@ -75,25 +74,43 @@ class Baseline:
         self.process.communicate()
 
 
-class Beside:
-    """Starts the baseline of a request, if it is wanted, once the run's own folder exists."""
+def _without_market(kept: dict[str, Any]) -> dict[str, Any]:
+    """Return the manifest of a run's baseline."""
+    switches = {**kept["switches"], "market": False}
+    return {key: value for key, value in kept.items() if key not in LATER} | {"switches": switches, "baseline": False}
 
-    def __init__(self, request: Request, *, wanted: bool) -> None:
-        self.baseline: Baseline | None = None
-        self._request = request
-        self._wanted = wanted
+
+class Beside:
+    """Begins the baseline of a run, if one is wanted, once the run's own folder exists."""
+
+    def __init__(self, folder: Path, insistence: Insistence = AS_IT_WAS) -> None:
+        self._folder = folder
+        self._insistence = insistence
+        self._baseline: Baseline | None = None
 
     def observing(self, observe: Observer) -> Observer:
-        """Return an observer of ticks that starts the baseline at the first and then does what the given one does."""
+        """Return an observer of ticks that begins the baseline at the first and then does what the given one does."""
 
         def watch(world: World, now: int) -> None:
-            if self._wanted and self.baseline is None:
-                self.baseline = Baseline.beside(self._request)
+            self._begin()
             observe(world, now)
 
         return watch
 
+    def _begin(self) -> Baseline | None:
+        if self._baseline is None and read_manifest(self._folder)["baseline"]:
+            self._baseline = Baseline.beside(self._folder, self._insistence)
+        return self._baseline
+
+    def finish(self) -> None:
+        """Wait for the baseline of a finished run and add its figures to the run's summary, where it lacks them."""
+        if "baseline" in Run(self._folder).summary:
+            return
+        baseline = self._begin()
+        if baseline:
+            add_to_summary(self._folder, {"baseline": baseline.figures()})
+
     def stop(self) -> None:
-        """End the baseline early, if there is one."""
-        if self.baseline:
-            self.baseline.stop()
+        """End the baseline early, if there is one; resuming the run goes on with it."""
+        if self._baseline:
+            self._baseline.stop()

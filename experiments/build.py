@@ -15,18 +15,18 @@ from cosim.agents.dso.office import GridOffice
 from cosim.agents.dso.operator import Operator
 from cosim.agents.marketplace.marketplace import Marketplace
 from cosim.agents.prosumer.agent import add_handles
-from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, CohortStrategy
-from cosim.agents.prosumer.cohort import Cohort, ColumnCohort, OneByOneCohort
 from cosim.agents.prosumer.negotiating.cohort import negotiating_cohort
 from cosim.agents.prosumer.negotiating.table import Negotiators
 from cosim.agents.prosumer.population import Population
-from cosim.agents.prosumer.shares import assign_by_share
 from cosim.almanac import Almanac, PassiveSeries
 from cosim.experiments.begin import begun
+from cosim.experiments.faults import lines, name_faults, run_faults, with_gaps
+from cosim.experiments.following import Following
 from cosim.experiments.homes import portfolio
 from cosim.experiments.inputs import Inputs, bus_rows, read_inputs
 from cosim.experiments.inverters import inverters
 from cosim.experiments.negotiation import room_gates, told_of_uncertainty
+from cosim.experiments.partners import partners_of, told_of_partners
 from cosim.experiments.plugins import registries
 from cosim.experiments.reach import check_reach
 from cosim.experiments.rewiring import rewiring, switch_desk
@@ -51,9 +51,10 @@ from cosim.models.series import SeriesSum
 from cosim.models.step import Community
 from cosim.models.table_file import shown
 from cosim.models.village import village
-from cosim.post import Losses, Post
+from cosim.post import Post
 from cosim.randomness import Chance
 from cosim.registry import Registry
+from cosim.savings import Savings
 from cosim.setting import Setting
 from cosim.state import RunState
 from cosim.world import Cast, Recording, World
@@ -88,7 +89,8 @@ class Build:
 
     def world(self) -> World:
         """Return the world at its first tick; BadInputError for what does not fit together."""
-        scenario, chance, guard = self.scenario, Chance(self.scenario.seed), Guard()
+        scenario, chance, wary = self.scenario, Chance(self.scenario.seed), self.scenario.plugins
+        guard = Guard(wary.on_fault, wary.patience, wary.seconds)
         plugins = registries(self.allowed)
         inputs, prosumers, passive = self._checked(plugins)
         feeder, customers, profiles = inputs.feeder, inputs.customers, inputs.profiles
@@ -103,26 +105,26 @@ class Build:
         operator = scenario.operator
         policy = self._begun(plugins["envelopes"], EnvelopePolicy, "operator.envelopes", operator.envelopes)
         rule = self._begun(plugins["curtailment"], CurtailmentRule, "operator.curtailment", operator.curtailment)
-        mechanism = self._begun(plugins["mechanism"], Mechanism, "market.mechanism", scenario.market.mechanism)
+        mechanism = self._mechanism(plugins["mechanism"], prosumers, setting)
         if policy.negotiates and self.switches.envelopes:
             setting = replace(setting, rooms=room_gates(scenario, setting.tariff, homes))
+        following = Following(scenario.people, prosumers, plugins["strategy"], guard, chance, self.file)
         cast = Cast(
             prosumers=Population(
-                self._cohorts(plugins["strategy"], prosumers.ids, guard, chance),
+                following.form(following.first()),
                 len(prosumers),
                 self._negotiators(plugins["negotiation"], prosumers.ids, guard, chance),
+                following.imitators(),
             ),
             operator=Operator(policy, rule, office, guard, switch_desk(scenario, office, self.file)),
             marketplace=Marketplace(mechanism, prosumers.ids, guard),
             forecaster=nature,
             recorder=Recording(guard),
         )
-        state = RunState(tick=-setting.gate_lead, devices=_initial_state(homes, sessions, prosumers.ids, chance))
-        losses = Losses(
-            scenario.negotiation.letters_lost_share,
-            lambda purpose, index: chance.uniforms(prosumers.ids, purpose, index, 1)[:, 0],
-        )
-        post = Post(keep=self.keep_letters, losses=losses)
+        devices = _initial_state(homes, sessions, prosumers.ids, chance)
+        savings = Savings.begun(devices) if scenario.people.imitation else None
+        state = RunState(tick=-setting.gate_lead, devices=devices, savings=savings)
+        post = Post(keep=self.keep_letters, lines=lines(scenario.faults, setting, chance))
         world = World(setting, state, cast, post, guard, scenario.seed % 2**32)
         add_handles(world)
         return world
@@ -142,6 +144,7 @@ class Build:
                     (Fault(self.file, f"people.{key}.{name}", "", did_you_mean(name, ids)) for name in strangers),
                     self.file,
                 )
+            found.add(name_faults(self.scenario.faults, ids, inputs.feeder.branch_ids, self.file), self.file)
         found.stop()
         assert inputs is not None
         assert parts is not None
@@ -158,9 +161,20 @@ class Build:
         yield "strategy", "people.strategy", people.strategy
         for who, name in people.strategies.items():
             yield "strategy", f"people.strategies.{shown(who)}", name
+        for name in people.imitation.strategies if people.imitation else ():
+            yield "strategy", "people.imitation.strategies", name
         yield "negotiation", "people.negotiation", people.negotiation
         for who, name in people.negotiations.items():
             yield "negotiation", f"people.negotiations.{shown(who)}", name
+
+    def _mechanism(self, known: Registry, prosumers: ProsumerTable, setting: Setting) -> Mechanism:
+        """Return the market's mechanism, told of partners where the scenario declares them."""
+        market, bus, file = self.scenario.market, setting.community.bus, self.file
+        partners = partners_of(market, prosumers.ids, setting.truth.admittance(), bus, self.folder, file)
+        make = known.load(market.mechanism, file=file, key="market.mechanism")
+        given = told_of_partners(make, partners, file=file, key="market.partners", name=market.mechanism)
+        found: Mechanism = self._begun(known, Mechanism, "market.mechanism", market.mechanism, **given)
+        return found
 
     def _begun(self, known: Registry, contract: type, key: str, name: str, **given: Any) -> Any:
         """Return the plug-in of a name, begun."""
@@ -229,14 +243,11 @@ class Build:
         profiles: Profiles,
         plugins: dict[str, Registry],
     ) -> Setting:
-        scenario, time_ = self.scenario, self.scenario.time
+        scenario, time_, imitation = self.scenario, self.scenario.time, self.scenario.people.imitation
         grid, interval_s = scenario.grid, scenario.time.interval_s
-        prices = profiles.price()
-        day_ahead = PriceSeries(
-            prices.window(-profiles.first, profiles.values.shape[1])[0],
-            -profiles.first * interval_s,
-            interval_s,
-        )
+        prices = profiles.price().window(-profiles.first, profiles.values.shape[1])[0]
+        day_ahead = PriceSeries(prices, -profiles.first * interval_s, interval_s)
+        day_ahead = with_gaps(day_ahead, scenario.faults, interval_s)
         kind = scenario.tariff.kind
         make = plugins["tariff"].load(kind, file=self.file, key="tariff.kind")
         setting = Setting(
@@ -259,6 +270,8 @@ class Build:
             rescue=self.switches.envelopes and self.switches.rescue,
             rewiring=rewiring(scenario),
             record_orders=scenario.market.record_orders,
+            faults=run_faults(scenario.faults, prosumers.ids, feeder.branch_ids),
+            review_intervals=None if imitation is None else imitation.every_days * 86_400 // interval_s,
         )
         check_reach(setting, profiles, time_, self.file)
         ask_ahead(setting, file=self.file, name=kind)
@@ -266,17 +279,6 @@ class Build:
         setting.truth.admittance()
         setting.twin.case()
         return setting
-
-    def _cohorts(self, known: Registry, ids: tuple[str, ...], guard: Guard, chance: Chance) -> list[Cohort]:
-        people = self.scenario.people
-        drawn = assign_by_share(ids, people.shares, chance, file=self.file)
-        chosen = [people.strategies.get(name, drawn.get(name, people.strategy)) for name in ids]
-        cohorts = []
-        for name in sorted(set(chosen)):
-            rows = np.array([row for row, own in enumerate(chosen) if own == name], np.int64)
-            make = known.load(name, file=self.file, key="people.strategy")
-            cohorts.append(_cohort(make, name, rows, tuple(ids[row] for row in rows), guard, chance, self.file))
-        return cohorts
 
     def _negotiators(self, known: Registry, ids: tuple[str, ...], guard: Guard, chance: Chance) -> Negotiators:
         people = self.scenario.people
@@ -290,16 +292,6 @@ class Build:
             own = tuple(ids[row] for row in rows)
             cohorts.append(negotiating_cohort(make, name, rows, own, guard, chance, self.file))
         return Negotiators(cohorts, len(ids))
-
-
-def _cohort(
-    make: type, name: str, rows: np.ndarray, ids: tuple[str, ...], guard: Guard, chance: Chance, file: str
-) -> Cohort:
-    if isinstance(make, type) and issubclass(make, CohortStrategy):
-        return ColumnCohort(make(), name, rows, ids, guard, chance)
-    if isinstance(make, type) and issubclass(make, BiddingStrategy):
-        return OneByOneCohort(make, name, rows, ids, guard, chance)
-    raise BadInputError.one(file, "people.strategy", name, "allowed is a subclass of BiddingStrategy or CohortStrategy")
 
 
 def split(customers: ProsumerTable, only: Iterable[str], file: str) -> tuple[ProsumerTable, ProsumerTable]:

@@ -1,13 +1,14 @@
 """One book of orders from a file, cleared by one mechanism: what `cosim clear` prints."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from cosim.experiments.begin import begun
+from cosim.experiments.partners import read_partners, told_of_partners
 from cosim.experiments.plugins import registries
 from cosim.models.errors import BadInputError, Fault, did_you_mean
 from cosim.models.faults import Gathered
@@ -24,23 +25,31 @@ QUARTER_HOUR: Final = Interval(0, 0, 900)
 
 
 def clear_book(
-    path: Path, name: str, floor: float | None, ceiling: float | None, plugins: tuple[str, ...] = ()
+    path: Path,
+    name: str,
+    floor: float | None,
+    ceiling: float | None,
+    plugins: tuple[str, ...] = (),
+    partners: Path | None = None,
 ) -> dict[str, Any]:
     """Clear a book (CSV) as if for a quarter-hour; BadInputError lists everything that is wrong with what was asked.
 
-    `floor` and `ceiling` are the supplier's prices, by default the lowest and the highest limit in the book.
-    Energies are cut to whole Wh.
+    `floor` and `ceiling` are the supplier's prices, by default the lowest and the highest limit in the book;
+    `partners` a table (CSV) of who may trade with whom, all of them in the book. Energies are cut to whole Wh.
     """
     found = Gathered()
-    mechanism = found.attempt(lambda: _mechanism(name, plugins))
+    make = found.attempt(lambda: _maker(name, plugins))
     table = found.attempt(lambda: read_csv(path, path.name))
     found.add(_band_faults(floor, ceiling), "command line")
     if table is not None:
         found.add(_header_faults(table) or list(_row_faults(table)), path.name)
     found.stop()
-    if mechanism is None or table is None:
+    if make is None or table is None:
         raise RuntimeError("a fault was not raised")
     traders, orders = book_of(table)
+    known = None if partners is None else read_partners(partners, traders, partners.name)
+    given = told_of_partners(make, known, file="command line", key="--partners", name=name)
+    mechanism = begun(make, Mechanism, file="command line", key="--mechanism", name=name, **given)
     if wrong := faults(orders, len(traders)):
         raise BadInputError([Fault(path.name, "orders", "", sentence) for sentence in wrong])
     context = MarketContext(QUARTER_HOUR, *_band(orders, floor, ceiling))
@@ -62,10 +71,10 @@ def book_of(table: TextTable) -> tuple[list[str], Orders]:
     return traders, orders.take(orders.energy_wh > 0)
 
 
-def _mechanism(name: str, plugins: tuple[str, ...]) -> Mechanism:
+def _maker(name: str, plugins: tuple[str, ...]) -> Callable[..., Any]:
     known = registries(allow_plugins(plugins, Path.cwd()))["mechanism"]
-    plugin = known.load(name, key="--mechanism")
-    return begun(plugin, Mechanism, file="command line", key="--mechanism", name=name)
+    make: Callable[..., Any] = known.load(name, key="--mechanism")
+    return make
 
 
 def _band_faults(floor: float | None, ceiling: float | None) -> Iterator[Fault]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from cosim.experiments import emergence_measures as measures
 from cosim.experiments.emergence_graph import distances, graph_figures, locality_figures, trade_graph
+from cosim.experiments.emergence_strategies import by_day, followed_by_day, strategy_days
 from cosim.experiments.emergence_welfare import Worth, grid_awareness, worth_of_books
 from cosim.experiments.key_figures import KeyFigure, Row, number
 from cosim.experiments.network import feeder_of
@@ -43,20 +44,28 @@ FIGURES = (
 def emergence(run: "Run", without_envelopes: "Run | None" = None) -> dict[str, Any]:
     """Return figures of a finished run, None where one says nothing; `days` are the same ones day by day.
 
+    `strategies` are rows for each day and strategy: how many follow it, what they gained, and what they saved where
+    `[people.imitation]` has it counted; see `strategy_days`.
     The figures of books (`book_best_eur`, `book_traded_eur`, `book_efficiency_share`) need a run with
     `[market] record_orders = true`, those of grid-awareness a second run of the same scenario and seed
     `without_envelopes`; elsewhere they are missing. What each figure is says the function that makes it.
     BadInputError where the two runs do not belong together.
     """
     tables = {name: _columns(run.table(name)) for name in ("intervals", "prosumers", "trades")}
-    people = len(run.manifest["ids"])
-    worth = _worth(run, tables)
+    people, per_day = len(run.manifest["ids"]), 86_400 // run.manifest["scenario"]["time"]["interval_s"]
+    worth, days = _worth(run, tables), _by_day(tables, per_day)
     return {
         **_market(tables, people, worth),
         **_room(tables["prosumers"], people),
         **_graph(run, tables["trades"], people),
         **({} if without_envelopes is None else _aware(run, without_envelopes)),
-        "days": _days(tables, people, worth, 86_400 // run.manifest["scenario"]["time"]["interval_s"]),
+        "days": _days(days, people, worth, per_day),
+        "strategies": strategy_days(
+            followed_by_day(run, len(days)),
+            np.array([_gain(day, people) for day in days]),
+            by_day(tables["prosumers"], "saved_eur", people, per_day),
+            by_day(tables["prosumers"], "exchanged_kwh", people, per_day),
+        ),
     }
 
 
@@ -136,16 +145,24 @@ def _played(run: "Run") -> dict[str, Any]:
     return {key: scenario[key] for key in ("name", "seed", "time")}
 
 
-def _days(tables: dict[str, Columns], people: int, worth: Worth | None, per_day: int) -> list[dict[str, Any]]:
-    """Return the learning curve: figures of each day of the run, counted in 24 hours from its start."""
+def _by_day(tables: dict[str, Columns], per_day: int) -> list[dict[str, Columns]]:
+    """Cut tables into days of the run, counted in 24 hours from its start."""
     count = len(tables["intervals"]["interval"])
-    rows = []
-    for day in range(-(-count // per_day)):
-        first, last = day * per_day, min((day + 1) * per_day, count)
-        part = {name: _within(columns, first, last) for name, columns in tables.items()}
-        of_day = None if worth is None else worth.within(first, last)
-        rows.append({"day": day, **_market(part, people, of_day)})
-    return rows
+    return [
+        {name: _within(columns, first, first + per_day) for name, columns in tables.items()}
+        for first in range(0, count, per_day)
+    ]
+
+
+def _days(days: list[dict[str, Columns]], people: int, worth: Worth | None, per_day: int) -> list[dict[str, Any]]:
+    """Return the learning curve: figures of each day."""
+    return [
+        {
+            "day": day,
+            **_market(part, people, None if worth is None else worth.within(day * per_day, (day + 1) * per_day)),
+        }
+        for day, part in enumerate(days)
+    ]
 
 
 def _gain(tables: dict[str, Columns], people: int) -> np.ndarray:

@@ -12,6 +12,11 @@ from cosim.models.grid.state import Limits
 from cosim.models.grid.topology import Tree, is_radial, tree
 
 _LABELLED_BUSES = 80
+_MOST_BUSES = 2000
+_SPOTS = 160, 90
+_IDLE_KW = 0.05
+# Branches are drawn in three widths, by what they carry of the most that one carries.
+_SHARES = np.array([0.1, 0.4])
 _COLOURS = [[0, "#2c5fa8"], [0.5, "#e8e4d8"], [1, "#b3421f"]]
 
 
@@ -35,13 +40,15 @@ class FeederPlan:
 class Moment:
     """A solved interval: `vm_pu` (B,), `branch_p_kw` (L,), `loading_percent` (L,).
 
-    `closed` is its switch state (L,), None for that of the network's file.
+    `closed` is its switch state (L,), None for that of the network's file; `bus_p_kw` (B,) what is fed in at each bus,
+    None where that is not known.
     """
 
     vm_pu: np.ndarray
     branch_p_kw: np.ndarray
     loading_percent: np.ndarray
     closed: np.ndarray | None = None
+    bus_p_kw: np.ndarray | None = None
 
 
 def feeder_plan(feeder: Feeder, closed: np.ndarray | None = None) -> FeederPlan:
@@ -56,26 +63,38 @@ def feeder_plan(feeder: Feeder, closed: np.ndarray | None = None) -> FeederPlan:
 
 
 def feeder_map(feeder: Feeder, moment: Moment, limits: Limits) -> Figure:
-    """Draw an interval: buses coloured by voltage, ringed beyond a limit; overloaded branches in red."""
+    """Draw an interval: buses coloured by voltage, their shape says which way power goes; wide branches carry much.
+
+    Buses beyond a limit are ringed, overloaded branches are red. On large feeders a mark stands for the bus of its
+    spot that is farthest from nominal voltage.
+    """
     closed = feeder.closed if moment.closed is None else moment.closed
     plan = feeder_plan(feeder, closed)
     fed = plan.tree.order[plan.tree.parent[plan.tree.order] >= 0]
-    hot = moment.loading_percent[plan.tree.parent_branch[fed]] > limits.loading_percent * (1 + 1e-6)
-    hot &= plan.tree.parent_branch[fed] >= 0
-    drawn = layout(
-        520,
-        {"title": {"text": "electrical distance from upstream, sum of |Z| (% of nominal voltage per MVA)"}},
-    )
-    drawn["hovermode"] = "closest"
-    drawn["yaxis"] = {"visible": False, "autorange": "reversed"}
-    traces = [
-        _branches(plan, fed[~hot], "branch", {"color": GREY, "width": 2}),
-        _branches(plan, fed[hot], "overloaded branch", {"color": BAD, "width": 4}),
+    into = plan.tree.parent_branch[fed]
+    hot = (moment.loading_percent[into] > limits.loading_percent * (1 + 1e-6)) & (into >= 0)
+    power = np.abs(moment.branch_p_kw[into])
+    wide = np.searchsorted(_SHARES, power / max(float(power.max(initial=0.0)), 1e-9), side="right")
+    traces = [_branches(plan, fed[~hot & (wide == width)], width) for width in range(len(_SHARES) + 1)]
+    traces += [
+        _branches(plan, fed[hot], None),
         _chords(feeder, plan, closed, "closed, makes a loop", "solid"),
         _chords(feeder, plan, ~closed, "open", "dot"),
         _buses(feeder, plan, moment, limits),
     ]
-    return {"data": [trace for trace in traces if trace["x"]], "layout": drawn}
+    return {"data": [trace for trace in traces if trace["x"]], "layout": _laid_out(plan)}
+
+
+def _laid_out(plan: FeederPlan) -> dict[str, Any]:
+    rows = int(plan.row.max(initial=0)) + 1
+    drawn = layout(
+        min(640, max(300, 150 + 34 * rows)),
+        {"title": {"text": "electrical distance from upstream, sum of |Z| (% per MVA)"}, "automargin": True},
+    )
+    drawn["hovermode"] = "closest"
+    drawn["yaxis"] = {"visible": False, "range": [rows - 0.4, -0.7]}
+    drawn["xaxis"]["zeroline"] = False
+    return drawn
 
 
 def _spanning(feeder: Feeder, closed: np.ndarray) -> np.ndarray:
@@ -143,12 +162,15 @@ def _children(spanned: Tree, distance: np.ndarray) -> dict[int, list[int]]:
     return {bus: sorted(fed, key=lambda child: (-reach[child], child)) for bus, fed in children.items()}
 
 
-def _branches(plan: FeederPlan, fed: np.ndarray, name: str, line: dict[str, Any]) -> dict[str, Any]:
-    """Draw the branch into each bus as a riser at its parent and a level line."""
+def _branches(plan: FeederPlan, fed: np.ndarray, width: int | None) -> dict[str, Any]:
+    """Draw the branch into each bus as a riser at its parent and a level line; no width says that it is overloaded."""
     parent, gap = plan.tree.parent[fed], np.full(len(fed), np.nan)
     x = np.column_stack([plan.distance[parent], plan.distance[parent], plan.distance[fed], gap])
     y = np.column_stack([plan.row[parent], plan.row[fed], plan.row[fed], gap])
-    return _line(x, y, name, line)
+    if width is None:
+        return _line(x, y, "overloaded branch", {"color": BAD, "width": 5})
+    drawn = _line(x, y, "branch, wider the more it carries", {"color": GREY, "width": (1.0, 2.5, 5.0)[width]})
+    return drawn | {"showlegend": width == len(_SHARES), "legendgroup": "branches"}
 
 
 def _chords(feeder: Feeder, plan: FeederPlan, which: np.ndarray, name: str, dash: str) -> dict[str, Any]:
@@ -169,13 +191,12 @@ def _line(x: np.ndarray, y: np.ndarray, name: str, line: dict[str, Any]) -> dict
 
 
 def _buses(feeder: Feeder, plan: FeederPlan, moment: Moment, limits: Limits) -> dict[str, Any]:
-    order = plan.tree.order
+    order = _shown(plan, moment.vm_pu)
     vm = moment.vm_pu[order]
     beyond = (vm > limits.vm_max_pu + 1e-6) | (vm < limits.vm_min_pu - 1e-6)
     half = max(limits.vm_max_pu - 1.0, 1.0 - limits.vm_min_pu, 0.01)
     names = [label(str(bus)) for bus in feeder.bus_ids[order].tolist()]
     labelled = len(order) <= _LABELLED_BUSES
-    slack = np.isin(order, feeder.slack)
     return {
         "type": "scatter",
         "mode": "markers+text" if labelled else "markers",
@@ -185,25 +206,47 @@ def _buses(feeder: Feeder, plan: FeederPlan, moment: Moment, limits: Limits) -> 
         "y": plan.row[order].tolist(),
         "text": names if labelled else "",
         "textposition": "top center",
-        "textfont": {"size": 10, "color": "#555"},
+        "textfont": {"size": 10},
+        "cliponaxis": False,
         "hovertext": [
             f"bus {name}: {_reading(plan, moment, bus)}" for name, bus in zip(names, order.tolist(), strict=True)
         ],
         "hoverinfo": "text",
         "marker": {
-            "size": 13,
-            "symbol": np.where(slack, "square", "circle").tolist(),
-            "color": listed(vm, 5),
+            "size": 12 if labelled else 7,
+            "symbol": _symbols(order, feeder, moment),
+            "color": listed(vm, 4),
             "cmin": 1.0 - half,
             "cmax": 1.0 + half,
             "colorscale": _COLOURS,
-            "colorbar": {"title": {"text": "pu"}, "thickness": 12},
+            "colorbar": {"title": {"text": "pu"}, "thickness": 10, "tickformat": ".2f"},
             "line": {
                 "width": np.where(beyond, 3, 1).tolist(),
-                "color": np.where(beyond, "#000", "#666").tolist(),
+                "color": np.where(beyond, BAD, "#666").tolist(),
             },
         },
     }
+
+
+def _shown(plan: FeederPlan, vm_pu: np.ndarray) -> np.ndarray:
+    """Return the buses to draw, in order outwards: all, or of each spot the one farthest from nominal voltage."""
+    order = plan.tree.order
+    if len(order) <= _MOST_BUSES:
+        return order
+    last = max(float(plan.distance[order].max()), 1e-9), max(int(plan.row[order].max()), 1)
+    across, down = plan.distance[order] / last[0] * (_SPOTS[0] - 1), plan.row[order] / last[1] * (_SPOTS[1] - 1)
+    spot = np.round(across).astype(np.int64) * _SPOTS[1] + np.round(down).astype(np.int64)
+    far = np.lexsort((-np.abs(vm_pu[order] - 1.0), spot))
+    return order[np.sort(far[np.r_[True, np.diff(spot[far]) > 0]])]
+
+
+def _symbols(order: np.ndarray, feeder: Feeder, moment: Moment) -> list[str]:
+    """Return the shape of each bus: upstream, feeding in, taking out, or neither."""
+    power = np.zeros(len(feeder.bus_ids)) if moment.bus_p_kw is None else moment.bus_p_kw
+    shape = np.select([power > _IDLE_KW, power < -_IDLE_KW], ["triangle-up", "triangle-down"], "circle")
+    shape[feeder.slack] = "square"
+    symbols: list[str] = shape[order].tolist()
+    return symbols
 
 
 def _reading(plan: FeederPlan, moment: Moment, bus: int) -> str:

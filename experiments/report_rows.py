@@ -1,116 +1,72 @@
 """What the tables of a report say: prosumers one by one, money and energy."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from cosim.experiments.plots import Columns, TimeAxis, listed
-from cosim.models.market.ledger import MONEY_PER_EUR
+from cosim.experiments.plots import listed
+from cosim.experiments.report_data import BAND, RunData
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-MAX_CHOICES = 64
 MAX_PEOPLE = 100
-_BAND = ("lower_kw", "upper_kw", "net_kw", "nominated_kw")
-_DEVICES = ("battery_kw", "demand_kw", "shiftable_kw", "ev_kw", "heat_pump_kw", "generation_kw")
-_READ = (*_BAND, *_DEVICES, "curtailed_kw", "unserved_kw", "position_wh", "money")
+# So many points of each curve are kept for the reader to choose from, which keeps the page small.
+MAX_CHOICE_POINTS = 40_000
+_SHOWN = ("exported", "imported", "sold", "bought", "curtailed", "unserved", "paid", "bound")
 
 
-@dataclass(frozen=True)
-class People:
-    """Columns of the prosumers over time, each (T, n), and how often each met its envelope's edge (n,)."""
-
-    ids: tuple[str, ...]
-    columns: Columns
-    bound: np.ndarray
-
-    @classmethod
-    def of(cls, frame: "pd.DataFrame", ids: Sequence[str]) -> "People":
-        """Read the prosumer table, whose rows stand in order of intervals and prosumers."""
-        columns = {name: frame[name].to_numpy().reshape(-1, len(ids)) for name in _READ}
-        return cls(tuple(ids), columns, _bound(columns))
-
-    @property
-    def by_need(self) -> list[int]:
-        """Rows of prosumers, the most often bound first."""
-        rows: list[int] = np.argsort(-self.bound, kind="stable").tolist()
-        return rows
-
-
-def total(people: People, axis: TimeAxis) -> list[list[float | None]]:
+def together(data: RunData) -> list[list[float | None]]:
     """Return the sums over all prosumers of lower, upper, net and nominated power in kW, each (points,)."""
-    return [listed(axis.mean(people.columns[name].sum(axis=1)), 2) for name in _BAND]
+    return [listed(data.axis.mean(data.totals[name]), 1) for name in BAND]
 
 
-def choices(people: People, axis: TimeAxis) -> list[dict[str, Any]]:
+def choices(data: RunData) -> list[dict[str, Any]]:
     """Return what the envelope picture can show: all prosumers together, then each, the most bound first."""
-    series = [axis.mean(people.columns[name]) for name in _BAND]
-    together = {"label": f"all {len(people.ids)} prosumers", "y": total(people, axis)}
+    points = -(-data.axis.intervals // data.axis.block)
+    rows = data.by_need[: max(1, MAX_CHOICE_POINTS // points)]
+    bands = data.bands(rows)
+    series = [data.axis.mean(bands[name]) for name in BAND]
+    bound = data.people["bound"]
     single = [
         {
-            "label": f"{people.ids[row]} (at an edge in {people.bound[row]:,} intervals)",
-            "y": [listed(values[:, row], 2) for values in series],
+            "label": f"{data.ids[row]} (at an edge in {int(bound[row]):,} intervals)",
+            "y": [listed(values[:, place], 2) for values in series],
         }
-        for row in people.by_need[:MAX_CHOICES]
+        for place, row in enumerate(rows)
     ]
-    return [together, *single]
+    return [{"label": f"all {len(data.ids):,} prosumers", "y": together(data)}, *single]
 
 
-def accounts(summary: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Return what each account gained in EUR; the prosumers are one."""
-    return [("prosumers", -summary["prosumer_cost_eur"]), *summary["accounts_eur"].items()]
-
-
-def energy(people: People, intervals: Columns, hours: float) -> dict[str, list[tuple[str, float]]]:
+def energy(data: RunData) -> dict[str, list[tuple[str, float]]]:
     """Return energy into and out of the feeder in kWh by what it was; both have the same sum."""
-    own = people.columns
+    own, intervals = data.totals, data.intervals
     passive, slack = intervals["passive_kw"], intervals["slack_kw"]
     into = {
         "from upstream": np.maximum(slack, 0.0),
         "generation of prosumers": own["generation_kw"],
-        "batteries, discharging": np.maximum(own["battery_kw"], 0.0),
-        "cars, giving back": np.maximum(own["ev_kw"], 0.0),
+        "batteries, discharging": own["discharging_kw"],
+        "cars, giving back": own["cars_giving_kw"],
         "other customers, feeding in": np.maximum(passive, 0.0),
     }
     out = {
         "to upstream": np.maximum(-slack, 0.0),
-        "demand of prosumers": -own["demand_kw"] - own["shiftable_kw"],
-        "cars": np.maximum(-own["ev_kw"], 0.0),
-        "heat pumps": -own["heat_pump_kw"],
-        "batteries, charging": np.maximum(-own["battery_kw"], 0.0),
+        "demand of prosumers": own["demand_kw"],
+        "cars, charging": own["cars_taking_kw"],
+        "heat pumps": own["heat_pump_kw"],
+        "batteries, charging": own["charging_kw"],
         "other customers": np.maximum(-passive, 0.0),
         "losses": intervals["loss_kw"],
     }
     sides = {"in": into, "out": out}
-    return {side: [(name, float(kw.sum()) * hours) for name, kw in parts.items()] for side, parts in sides.items()}
+    return {side: [(name, float(kw.sum()) * data.hours) for name, kw in parts.items()] for side, parts in sides.items()}
 
 
-def people_rows(people: People, hours: float) -> list[dict[str, Any]]:
+def gained(summary: dict[str, Any]) -> dict[str, float]:
+    """Return what each account gained in EUR by a summary; the prosumers are one."""
+    return {"prosumers": -summary["prosumer_cost_eur"], **summary["accounts_eur"]}
+
+
+def people_rows(data: RunData) -> list[dict[str, Any]]:
     """Return what each prosumer did and paid; the most often bound first."""
-    own = people.columns
-    sums = {
-        "exported": np.maximum(own["net_kw"], 0.0).sum(axis=0) * hours,
-        "imported": np.maximum(-own["net_kw"], 0.0).sum(axis=0) * hours,
-        "sold": np.maximum(own["position_wh"], 0).sum(axis=0) / 1000.0,
-        "bought": np.maximum(-own["position_wh"], 0).sum(axis=0) / 1000.0,
-        "curtailed": own["curtailed_kw"].sum(axis=0) * hours,
-        "unserved": own["unserved_kw"].sum(axis=0) * hours,
-        "paid": -own["money"].sum(axis=0) / MONEY_PER_EUR,
-        "bound": people.bound,
-    }
     return [
-        {"id": people.ids[row], **{name: float(values[row]) for name, values in sums.items()}}
-        for row in people.by_need[:MAX_PEOPLE]
+        {"id": data.ids[row], **{name: float(data.people[name][row]) for name in _SHOWN}}
+        for row in data.by_need[:MAX_PEOPLE]
     ]
-
-
-def _bound(columns: Columns) -> np.ndarray:
-    """Count the intervals in which net power stands at an edge that is tighter than the connection (n,)."""
-    lower, upper, net = columns["lower_kw"], columns["upper_kw"], columns["net_kw"]
-    wide = np.maximum(upper, -lower).max(axis=0)
-    exporting = (net > upper - 1e-3) & (upper < 0.999 * wide)
-    importing = (net < lower + 1e-3) & (lower > -0.999 * wide)
-    return np.asarray((exporting | importing).sum(axis=0))

@@ -1,23 +1,21 @@
 """Run a scenario, resume a run, look at what came out."""
 
-import json
-import platform
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from cosim.clock import Clock
 from cosim.experiments.build import Build, Switches
+from cosim.experiments.manifest import changes, manifest
 from cosim.experiments.metrics import summarise
 from cosim.experiments.scenario import Scenario
 from cosim.experiments.tables import read_table, table_names
-from cosim.journal import Journal, read_manifest, write_json
+from cosim.journal import Journal, read_json, read_manifest, write_json
 from cosim.models.errors import StorageError
 from cosim.models.stopwatch import Stopwatch, running
 from cosim.registry import allow_plugins
@@ -26,13 +24,15 @@ from cosim.world import World
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSIONED = ("cosim", "numpy", "scipy", "pandapower", "osqp", "clarabel", "numba", "mesa", "simpy")
 Observer = Callable[[World, int], None]
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked for: a scenario, what differs from its file, and where results go."""
+    """What a person asked for: a scenario, what differs from its file, and where results go.
+
+    With `baseline` a run without a market is made beside it.
+    """
 
     scenario: str
     out: Path
@@ -43,6 +43,16 @@ class Request:
     switches: Switches = field(default_factory=Switches)
     plugins: tuple[str, ...] = ()
     plugin_folder: Path = field(default_factory=Path.cwd)
+    baseline: bool = False
+
+    def asked(self) -> dict[str, Any]:
+        """Return what of it a manifest keeps."""
+        return {
+            "asked_for": self.scenario,
+            "baseline": self.baseline,
+            "plugins": list(self.plugins),
+            "plugin_folder": str(self.plugin_folder.resolve()),
+        }
 
     def build(self) -> Build:
         """Return the checked scenario with everything applied; BadInputError lists all faults."""
@@ -58,6 +68,23 @@ class Request:
         return Build(scenario, folder, self.switches, plugins, source=_file_name(self.scenario))
 
 
+@dataclass(frozen=True)
+class Insistence:
+    """What a person takes upon themselves when going on with a run.
+
+    `versions` and `inputs` go on although other versions are installed or input files have changed, which the manifest
+    and the summary then say; `previous` goes on from the state before the last; `wait` lets another writer end first.
+    """
+
+    versions: bool = False
+    inputs: bool = False
+    previous: bool = False
+    wait: bool = False
+
+
+AS_IT_WAS = Insistence()
+
+
 class Run:
     """A run directory: `summary`, `table(name)` as a DataFrame, `report()` as an HTML file."""
 
@@ -67,11 +94,19 @@ class Run:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Return the figures of the run; StorageError while it has not ended."""
+        """Return the figures of the run; StorageError while it has not ended, or when they are damaged."""
+        again = f"`cosim resume {self.folder}` writes it again"
+        if "result_sha256" not in self.manifest:
+            raise StorageError(f"{self.folder} has not been run to its end; `cosim resume {self.folder}` goes on")
         path = self.folder / "summary.json"
         if not path.is_file():
-            raise StorageError(f"{self.folder} has not been run to its end; `cosim resume {self.folder}` goes on")
-        summary: dict[str, Any] = json.loads(path.read_text())
+            raise StorageError(f"{path} is missing; {again}")
+        try:
+            summary = read_json(path)
+        except StorageError as error:
+            raise StorageError(f"{error}; {again}") from error
+        if summary.get("result_sha256") != self.manifest["result_sha256"]:
+            raise StorageError(f"{path} is of another result than manifest.json; {again}")
         return summary
 
     @property
@@ -148,48 +183,82 @@ def execute(request: Request, observe: Observer = lambda _world, _now: None) -> 
     with running(watch), watch.section("startup"):
         build = request.build()
         world = build.world()
-        journal = Journal.create(request.out, manifest(build, request, world))
+        journal = Journal.create(request.out, manifest(build, world, request.asked()))
     return _carry_on(world, journal, watch, began, observe)
 
 
-def resume(folder: str | Path, observe: Observer = lambda _world, _now: None) -> Run:
+def resume(
+    folder: str | Path, observe: Observer = lambda _world, _now: None, insistence: Insistence = AS_IT_WAS
+) -> Run:
     """Go on with a run that was stopped, from its last committed interval; its result is that of an unbroken run."""
-    continue_run(Path(folder), observe)
-    return Run(Path(folder))
+    continue_run(Path(folder), observe, insistence)
+    return Run(folder)
 
 
-def continue_run(folder: Path, observe: Observer = lambda _world, _now: None) -> bool:
-    """Go on with a run; False when a signal stopped it again."""
+def continue_run(
+    folder: Path, observe: Observer = lambda _world, _now: None, insistence: Insistence = AS_IT_WAS
+) -> bool:
+    """Go on with a run; False when a signal stopped it again.
+
+    StorageError when another process writes it, when something in it is damaged or of another run, and when other
+    versions are installed or input files have changed since it began.
+    """
     began = time.perf_counter()
     watch = Stopwatch()
     with running(watch), watch.section("startup"):
-        journal = Journal.open(folder, writing=True)
-        kept = journal.manifest()
-        if "result_sha256" in kept:
-            return True
-        _refuse_other_versions(kept, folder)
-        build = Build(
-            Scenario.checked(kept["scenario"], "manifest.json"),
-            Path(kept["folder"]),
-            Switches(**kept["switches"]),
-            allow_plugins(tuple(kept["plugins"]), Path(kept["plugin_folder"])),
-        )
-        world = build.world()
-        latest = journal.latest()
-        if latest is not None:
-            world.restore(latest[1])
+        journal = Journal.open(folder, writing=True, wait=insistence.wait)
+        try:
+            journal.verify()
+            if is_whole(folder):
+                journal.close()
+                return True
+            world = _restored(journal, insistence)
+        except BaseException:
+            journal.close()
+            raise
     return _carry_on(world, journal, watch, began, observe)
 
 
-def _refuse_other_versions(kept: dict[str, Any], folder: Path) -> None:
-    now = versions()
-    other = [
-        f"{name} {kept['versions'].get(name)} (here {now[name]})"
-        for name in now
-        if kept["versions"].get(name) != now[name]
-    ]
-    if other:
-        raise StorageError(f"{folder} was begun with other versions, so its result could differ: {', '.join(other)}")
+def is_whole(folder: Path) -> bool:
+    """Say whether a run has ended and its summary can be read."""
+    run = Run(folder)
+    try:
+        run.summary  # noqa: B018, reading is the check
+    except StorageError:
+        return False
+    return True
+
+
+def _restored(journal: Journal, insistence: Insistence) -> World:
+    """Return the world of a run as its journal left it, once all that it stands on has been checked."""
+    latest = journal.latest(previous=insistence.previous)
+    kept = _with_changes(journal, insistence, 0 if latest is None else latest[0])
+    build = Build(
+        Scenario.checked(kept["scenario"], "manifest.json"),
+        Path(kept["folder"]),
+        Switches(**kept["switches"]),
+        allow_plugins(tuple(kept["plugins"]), Path(kept["plugin_folder"])),
+    )
+    world = build.world()
+    if latest is not None:
+        world.restore(latest[1])
+    return world
+
+
+def _with_changes(journal: Journal, insistence: Insistence, tick: int) -> dict[str, Any]:
+    """Return the manifest, with what has changed since and was insisted on; StorageError for what was not."""
+    kept, folder = journal.manifest(), journal.folder
+    others, files = changes(kept)
+    if others and not insistence.versions:
+        sentence = f"{folder} was begun with other versions, so its result could differ: {', '.join(others)}"
+        raise StorageError(f"{sentence}; --accept-versions goes on all the same")
+    if files and not insistence.inputs:
+        sentence = f"input files are not those that {folder} was begun with: {', '.join(files)}"
+        raise StorageError(f"{sentence}; --accept-inputs goes on all the same")
+    if others or files:
+        kept["changes"] = [*kept.get("changes", []), *(f"from tick {tick} on: {text}" for text in [*others, *files])]
+        write_json(folder / "manifest.json", kept)
+    return kept
 
 
 def _carry_on(world: World, journal: Journal, watch: Stopwatch, began: float, observe: Observer) -> bool:
@@ -210,7 +279,7 @@ def _carry_on(world: World, journal: Journal, watch: Stopwatch, began: float, ob
 
 
 def _finish(world: World, journal: Journal, watch: Stopwatch, began: float) -> None:
-    kept = {key: value for key, value in journal.manifest().items() if key != "format"}
+    kept = journal.manifest()
     with watch.section("report"):
         summary = summarise(journal.folder, world)
     seconds = time.perf_counter() - began
@@ -222,38 +291,15 @@ def _finish(world: World, journal: Journal, watch: Stopwatch, began: float) -> N
         **summary,
     }
     summary |= {"wall_s": round(seconds, 3), "time_split_s": {**split, "total": round(seconds, 4)}}
+    if "changes" in kept:
+        summary["changes"] = kept["changes"]
     write_json(journal.folder / "summary.json", summary)
-    write_json(journal.folder / "manifest.json", {"format": 1, **kept, "result_sha256": summary["result_sha256"]})
+    write_json(journal.folder / "manifest.json", {**kept, "result_sha256": summary["result_sha256"]})
 
 
 def add_to_summary(folder: Path, more: dict[str, Any]) -> None:
     """Add figures to the summary of a finished run."""
     write_json(folder / "summary.json", {**Run(folder).summary, **more})
-
-
-def manifest(build: Build, request: Request, world: World) -> dict[str, Any]:
-    """Return what a resume and a reader need to know of a run."""
-    return {
-        "scenario": build.scenario.model_dump(mode="json"),
-        "ids": list(world.setting.ids),
-        "bus_ids": world.setting.truth.feeder.bus_ids.tolist(),
-        "prosumer_bus_ids": world.setting.truth.feeder.bus_ids[world.setting.community.bus].tolist(),
-        "asked_for": request.scenario,
-        "folder": str(build.folder.resolve()),
-        "switches": {
-            "market": build.switches.market,
-            "envelopes": build.switches.envelopes,
-            "rescue": build.switches.rescue,
-        },
-        "plugins": list(request.plugins),
-        "plugin_folder": str(request.plugin_folder.resolve()),
-        "versions": versions(),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a result hash is promised for."""
-    return {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}}
 
 
 @contextmanager

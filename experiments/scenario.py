@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
+from cosim.experiments.scenario_faults import FaultsSection
 from cosim.experiments.scenario_fields import Charge, Name, Price, Real, Section, Text, Whole, Zone, aware, moment
 from cosim.experiments.scenario_grid import (
     Grid,
@@ -18,6 +19,7 @@ from cosim.experiments.scenario_grid import (
     ReconfigurationSection,
 )
 from cosim.experiments.scenario_people import People
+from cosim.experiments.scenario_plugins import PluginsSection
 from cosim.models.errors import BadInputError, Fault, did_you_mean
 from cosim.models.faults import first_faults
 from cosim.models.paths import read_text
@@ -106,6 +108,19 @@ class Market(Section):
     gate_lead_intervals: Annotated[Whole, Field(ge=0, le=8)] = Field(
         1, description="intervals between gate closure and delivery"
     )
+    partners: Name | None = Field(
+        None,
+        description="who may trade with whom in bilateral trading: a CSV beside the scenario, "
+        "or neighbours on the feeder (`neighbours`); anybody with anybody if absent",
+    )
+    partner_count: Annotated[Whole, Field(ge=1, le=1000)] = Field(
+        4, description="how many of the electrically nearest are partners, with `neighbours`"
+    )
+    partner_distance_eur_per_kwh: Charge = Field(
+        0.0,
+        description="what a kWh of a partner at the mean electrical distance of all pairs is worth less to a buyer "
+        "than one of a partner next door, with `neighbours`, in EUR/kWh",
+    )
     record_orders: Annotated[bool, Field(strict=True)] = Field(
         False, description="keep every order that reaches the marketplace, in the table `orders`"
     )
@@ -139,6 +154,8 @@ class Scenario(Section):
     reconfiguration: ReconfigurationSection = ReconfigurationSection()
     inverter: InverterSection = InverterSection()
     profiles: ProfilesSection = ProfilesSection()
+    faults: FaultsSection = FaultsSection()
+    plugins: PluginsSection = PluginsSection()
 
     @classmethod
     def load(cls, name: str, *, overrides: dict[str, Any] | None = None) -> tuple[Self, Path]:

@@ -35,6 +35,14 @@ def _plain_text(text: str) -> str:
     return text
 
 
+def one_said(**fields: object) -> None:
+    """Refuse fields of which none is said, or more than one: ValueError."""
+    said = [name for name, value in fields.items() if value is not None]
+    if len(said) != 1:
+        found = " and ".join(said) or "neither"
+        raise ValueError(f"allowed is one of {' and '.join(fields)}; said {'is' if not said else 'are'} {found}")
+
+
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Whole = Annotated[int, Field(strict=True)]
 Text = Annotated[str, Field(max_length=200), AfterValidator(_plain_text)]

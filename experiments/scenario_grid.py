@@ -4,15 +4,34 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cosim.experiments.scenario_fields import Name, Real, Section, Share, Voltage, Whole
+from cosim.experiments.scenario_fields import Name, Real, Section, Share, Voltage, Whole, one_said
+
+MOST_BUSES = 200_000
+
+
+class DrawnFeeders(Section):
+    """Feeders that a seed draws: 20 kV cables from one busbar, stations along them, streets of 400 V below."""
+
+    feeders: Annotated[Whole, Field(ge=1, le=1000)] = Field(1, description="number of feeders")
+    buses: Annotated[Whole, Field(ge=10, le=20_000)] = Field(description="buses of each feeder")
+    seed: Annotated[Whole, Field(ge=0, lt=2**63)] = Field(1, description="seed of their draw")
+
+    @model_validator(mode="after")
+    def _buses_in_all(self) -> Self:
+        if self.feeders * self.buses > MOST_BUSES:
+            raise ValueError(f"feeders times buses is {self.feeders * self.buses:,}; allowed is up to {MOST_BUSES:,}")
+        return self
 
 
 class Grid(Section):
     """The feeder and what the operator accepts on it."""
 
-    network: Name = Field(
-        description="bundled network, pandapower:NAME, simbench:CODE, or a JSON file beside the scenario"
+    network: Name | None = Field(
+        None,
+        description="bundled network, pandapower:NAME, simbench:CODE, or a JSON file beside the scenario; "
+        "or say `drawn` instead",
     )
+    drawn: DrawnFeeders | None = Field(None, description="feeders drawn by a seed in place of a network")
     slack_vm_pu: Annotated[Real, Field(ge=0.8, le=1.2)] | None = Field(
         None, description="slack voltage in pu; the network's own if absent"
     )
@@ -21,6 +40,11 @@ class Grid(Section):
     loading_percent: Annotated[Real, Field(ge=5, le=1000)] = Field(
         100.0, description="highest accepted branch loading in percent of its rating"
     )
+
+    @model_validator(mode="after")
+    def _one_network(self) -> Self:
+        one_said(network=self.network, drawn=self.drawn)
+        return self
 
 
 class OperatorSection(Section):
@@ -70,9 +94,6 @@ class NegotiationSection(Section):
     )
     passive_risk: Annotated[Real, Field(gt=0, lt=1)] = Field(
         0.05, description="probability with which such a margin may be used up, whatever the distribution"
-    )
-    letters_lost_share: Annotated[Real, Field(ge=0, le=0.9)] = Field(
-        0.0, description="share of a negotiation's letters that do not arrive in their round"
     )
     ambiguity: Literal["stochastic", "norm", "wasserstein", "moment", "robust"] = Field(
         "norm",

@@ -4,20 +4,35 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from cosim.experiments.scenario_fields import Charge, Factor, Hours, Name, Price, Real, Section, Share
+from cosim.experiments.scenario_fields import Charge, Factor, Hours, Name, Price, Real, Section, Share, Whole, one_said
+from cosim.experiments.scenario_imitation import ImitationSection
 from cosim.models.table_file import repeated, shown
+
+
+class DrawnPeople(Section):
+    """Prosumers that a seed draws, spread over the buses where homes connect; a passive home at every bus left over."""
+
+    prosumers: Annotated[Whole, Field(ge=1, le=100_000)] = Field(description="number of prosumers")
+    seed: Annotated[Whole, Field(ge=0, lt=2**63)] = Field(1, description="seed of their draw")
+    pv_share: Share = Field(0.6, description="share of prosumers with photovoltaics")
+    battery_share: Share = Field(0.5, description="share of those with photovoltaics that have a battery, too")
+    heat_pump_share: Share = Field(0.35, description="share of homes with a heat pump")
 
 
 class People(Section):
     """Who lives there, and with which devices."""
 
-    table: Name = Field(description="CSV of customers, bundled or beside the scenario")
+    table: Name | None = Field(
+        None, description="CSV of customers, bundled or beside the scenario; or say `drawn` instead"
+    )
+    drawn: DrawnPeople | None = Field(None, description="prosumers drawn by a seed in place of a table")
     only: tuple[str, ...] = Field((), description="ids of the prosumers that take part; all if empty")
     strategy: Name = Field("predictive", description="strategy of everybody not named in `strategies`")
     strategies: dict[str, Name] = Field(default_factory=dict, description="strategy by prosumer id")
     shares: dict[str, Share] = Field(
         default_factory=dict, description="share of prosumers by strategy, drawn by the seed; the rest has `strategy`"
     )
+    imitation: ImitationSection | None = Field(None, description="whether, and how, strategies of others are copied")
     negotiation: Name = Field("two_stage", description="how everybody negotiates who is not named in `negotiations`")
     negotiations: dict[str, Name] = Field(default_factory=dict, description="how to negotiate by prosumer id")
     load_scale: Factor = Field(1.0, description="factor on demand")
@@ -81,6 +96,16 @@ class People(Section):
     house_design_k: Annotated[Real, Field(ge=5, le=80)] = Field(
         30.0, description="difference to the outside that a heat pump at its rating holds, in kelvin"
     )
+
+    @property
+    def source(self) -> str:
+        """What the customers are from, for messages."""
+        return self.table or "people.drawn"
+
+    @model_validator(mode="after")
+    def _one_table(self) -> Self:
+        one_said(table=self.table, drawn=self.drawn)
+        return self
 
     @model_validator(mode="after")
     def _soc_band(self) -> Self:

@@ -93,7 +93,7 @@ def read_profiles(scenario: Scenario, used: Used, file: str) -> Profiles:
     found, own, section = Gathered(), used.own, scenario.profiles
     price = PRICE if section.price is None else section.price
     bundled = table_columns()
-    found.add(_unknown(scenario, used, price, bundled, file), scenario.people.table)
+    found.add(_unknown(scenario, used, price, bundled, file), scenario.people.source)
     wanted = {*profile_columns(used.customers, own), price}
     tables = []
     for spec in {id(spec): spec for spec in own.values()}.values():
@@ -128,7 +128,7 @@ def _unknown(scenario: Scenario, used: Used, price: str, bundled: Sequence[str],
             loads = use.column not in {"pv_profile", "wind_profile"}
             known = [*used.own, *_suitable(bundled, loads=loads)]
             hint = did_you_mean(plain, known)
-            yield Fault(scenario.people.table, f"{use.column} of {use.who}", repr(shown(plain)), hint)
+            yield Fault(scenario.people.source, f"{use.column} of {use.who}", repr(shown(plain)), hint)
 
 
 def _bundled_reach(scenario: Scenario, used: Used, price: str, table: SeriesTable, file: str) -> Iterator[Fault]:
@@ -173,7 +173,7 @@ def profile_faults(scenario: Scenario, used: Used, profiles: Profiles, file: str
                 f"its profile {use.profile!r} peaks at {high:g} kW; allowed are {KW_RATIO[0]:g} to {KW_RATIO[1]:g} "
                 "times the rating (W for kW?)"
             )
-            yield Fault(scenario.people.table, f"{use.rating} of {use.who}", f"{use.rating_kw:g}", allowed)
+            yield Fault(scenario.people.source, f"{use.rating} of {use.who}", f"{use.rating_kw:g}", allowed)
         elif use.column == "load_profile" and use.profile not in profiles.in_kw:
             yield from _peak_faults(scenario, used.customers, use, high)
         elif use.profile not in profiles.in_kw and use.profile not in said and high > MOST_PER_RATING:
@@ -185,7 +185,7 @@ def profile_faults(scenario: Scenario, used: Used, profiles: Profiles, file: str
 def _peak_faults(scenario: Scenario, customers: ProsumerTable, use: Use, high: float) -> Iterator[Fault]:
     """Yield a peak in the table that is not that of the profile by far."""
     stated = float(customers.load_peak_pu[customers.ids.index(use.who)])
-    file, key = scenario.people.table, f"profile_peak_pu of {use.who}"
+    file, key = scenario.people.source, f"profile_peak_pu of {use.who}"
     if high <= 0 and use.rating_kw > 0:
         yield Fault(file, f"load_profile of {use.who}", repr(_plain(use)), "is 0 at all times: it has no peak to scale")
     elif not np.isnan(stated) and not PEAK_RATIO[0] <= stated / max(high, 1e-12) <= PEAK_RATIO[1]:

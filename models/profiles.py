@@ -91,8 +91,8 @@ class Series:
             allowed = f"the table holds intervals {-self.profiles.first} to {total - self.profiles.first - 1}"
             asked = f"{first} to {first + count - 1}"
             raise BadInputError.one(self.profiles.source, "intervals of the run", asked, allowed)
-        view = self.profiles.values[:, begin : begin + count]
-        scaled: np.ndarray = view[self.columns] * self.factors[:, None]
+        scaled: np.ndarray = self.profiles.values[:, begin : begin + count][self.columns]
+        scaled *= self.factors[:, None]
         return scaled
 
 

@@ -20,7 +20,7 @@ class SeriesSum:
         """Return `count` intervals from interval `first` of the run on (n, count)."""
         total = self.parts[0].window(first, count)
         for part in self.parts[1:]:
-            total = total + part.window(first, count)
+            total += part.window(first, count)
         return total
 
     def known_before(self, index: int) -> int:

@@ -124,17 +124,26 @@ def step(
     delivery, grid = carried.delivery, carried.grid
     ledger = None
     if commitment is not None and isinstance(grid, GridState):
-        metered_wh = whole_wh(delivery.net_kw, interval)
-        ledger = settle(
-            trades=commitment.trades,
-            nominated_wh=commitment.nominated_wh,
-            metered_wh=metered_wh,
-            passive_wh=passive_wh(passive, interval),
-            loss_wh=metered_loss_wh(metered_wh, passive_wh(passive, interval), slack_wh(grid, interval)),
-            prices=commitment.prices,
-            room=None if commitment.room is None else (commitment.room, interval),
-        )
+        ledger = settled(commitment, whole_wh(delivery.net_kw, interval), passive, grid, interval)
     return StepResult(carried.state, delivery, grid, ledger, carried.load_kvar, carried.unsettled_kva)
+
+
+def settled(
+    commitment: Commitment, metered_wh: np.ndarray, passive: PassiveLoad, grid: GridState, interval: Interval
+) -> Ledger:
+    """Settle an interval by what meters say (n,), in Wh; what they do not account for is loss, which the operator pays.
+
+    That holds for meters that are wrong, too: the ledger closes on the slack's meter.
+    """
+    return settle(
+        trades=commitment.trades,
+        nominated_wh=commitment.nominated_wh,
+        metered_wh=metered_wh,
+        passive_wh=passive_wh(passive, interval),
+        loss_wh=metered_loss_wh(metered_wh, passive_wh(passive, interval), slack_wh(grid, interval)),
+        prices=commitment.prices,
+        room=None if commitment.room is None else (commitment.room, interval),
+    )
 
 
 def power_flow(

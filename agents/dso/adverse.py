@@ -22,9 +22,12 @@ import numpy as np
 
 from cosim.models.devices.inverter import Inverter
 from cosim.models.envelope import Envelopes
+from cosim.models.grid.blocks import Blocks, blocks_of
+from cosim.models.grid.branch_flow import BranchFlow, branch_flow
 from cosim.models.grid.linear import LinDistFlow, lindistflow
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Diverged, GridState, Limits
+from cosim.models.optimisation.kernel_allocation_tree import Tree, gather
 from cosim.models.step import Community
 
 # A linear estimate is believed but for this much: factor and voltage.
@@ -85,13 +88,18 @@ class Adverse:
         law = self.inverter.control.cos_phi_p
         return np.zeros(len(self.inverter)) if law is None else law.x[0] * self.inverter.rated_kw
 
-    def _sensitivity(self, state: GridState, p_kw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return how voltages rise with each one's net power, and with its reactive power, (B, n) pu per kW."""
-        bus = self.community.bus
-        twice = 2.0 * np.where(state.energised, state.vm_pu, 1.0)[:, None]
-        by_q = self._linear.x[:, bus] / twice
-        turned = by_q * (state.va_rad[bus] - state.va_rad[:, None])
-        return self._linear.r[:, bus] / twice - turned - (self._linear.x / twice * p_kw) @ by_q, by_q
+    def _by_q(self, state: GridState) -> np.ndarray:
+        """Return how voltages rise with each one's reactive power, (B, n) pu per kvar."""
+        rise: np.ndarray = self._linear.x[:, self.community.bus] / _twice(state)
+        return rise
+
+    def _by_p(self, state: GridState, p_kw: np.ndarray, by_q: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
+        """Return how the voltages of some buses rise with each one's net power (k, n) pu per kW."""
+        bus, twice = self.community.bus, _twice(state)[rows]
+        turned = by_q[rows] * (state.va_rad[bus] - state.va_rad[rows, None])
+        drawn = (self._linear.x[rows] / twice * p_kw) @ by_q
+        rise: np.ndarray = self._linear.r[rows][:, bus] / twice - turned - drawn
+        return rise
 
     def _crests(self, bands: Envelopes, state: GridState, p_kw: np.ndarray, sign: float, edge: float) -> np.ndarray:
         """Return where voltages near their limit are worst (k, n), without inverters.
@@ -99,16 +107,25 @@ class Adverse:
         To second order a voltage is concave in net powers, so that its crest may lie inside the box: everybody in turn
         moves to where the others make it worst for the bus.
         """
-        by_p, by_q = self._sensitivity(state, p_kw)
         begin, other = (bands.upper_kw, bands.lower_kw) if sign > 0 else (bands.lower_kw, bands.upper_kw)
-        potential = np.maximum(sign * by_p * (other - begin), 0.0).sum(axis=1)
-        near = sign * state.vm_pu + DOUBT * potential + DOUBT_PU > edge
-        rows = np.flatnonzero(near & (potential > NEGLIGIBLE_PU) & state.energised)
-        most = max(MOST_POINTS, int(MOST_NUMBERS / max(len(begin), 1) ** 2))
-        rows = rows[np.argsort(-(sign * state.vm_pu + potential)[rows], kind="stable")][:most]
+        height = sign * state.vm_pu
+
+        def near(potential: np.ndarray) -> np.ndarray:
+            return (height + DOUBT * potential + DOUBT_PU > edge) & (potential > NEGLIGIBLE_PU) & state.energised
+
+        rows = np.flatnonzero(near(self._most_pu(bands, state, p_kw)))
         if not len(rows):
             return np.zeros((0, len(begin)))
-        slope, reach, among = by_p[rows], by_q[rows], by_q[self.community.bus]
+        by_q = self._by_q(state)
+        by_p, potential = self._by_p(state, p_kw, by_q, rows), np.zeros(len(height))
+        potential[rows] = np.maximum(sign * by_p * (other - begin), 0.0).sum(axis=1)
+        kept = near(potential)[rows]
+        order = np.argsort(-(height + potential)[rows[kept]], kind="stable")
+        most = max(MOST_POINTS, int(MOST_NUMBERS / max(len(begin), 1) ** 2))
+        rows, slope = rows[kept][order][:most], by_p[kept][order][:most]
+        if not len(rows):
+            return np.zeros((0, len(begin)))
+        reach, among = by_q[rows], by_q[self.community.bus]
         bend = reach[:, :, None] * among + reach[:, None, :] * among - reach[:, :, None] * reach[:, None, :]
         powers, level = np.tile(begin, (len(rows), 1)), sign * state.vm_pu[rows]
         for one in np.tile(np.arange(len(begin)), SWEEPS).tolist():
@@ -123,10 +140,53 @@ class Adverse:
         worst = np.argsort(-level, kind="stable")[:MOST_POINTS]
         return np.unique(powers[worst[level[worst] + DOUBT_PU > edge]], axis=0)
 
+    @cached_property
+    def _tree(self) -> BranchFlow | None:
+        tree = branch_flow(self.flow.admittance())
+        return None if tree is None or np.any(tree.rise_q < 0.0) else tree
+
+    @cached_property
+    def _depth(self) -> tuple[np.ndarray, np.ndarray]:
+        """Resistance and reactance between the slack and each node of the tree, as rises per kW and kvar (N + 1,)."""
+        assert self._tree is not None
+        parent, depth = self._tree.parent.tolist(), np.zeros((2, len(self._tree.parent) + 1))
+        for node, rise in enumerate(zip(self._tree.rise_p, self._tree.rise_q, strict=True)):
+            depth[:, node] = depth[:, parent[node]] + rise
+        return depth[0], depth[1]
+
+    @cached_property
+    def _blocks(self) -> Blocks:
+        return blocks_of(self.flow.admittance())
+
+    def _most_pu(self, bands: Envelopes, state: GridState, p_kw: np.ndarray) -> np.ndarray:
+        """Return what everybody's moving could at most do to each voltage (B,): endless where that is not known.
+
+        Between nodes of a tree ``X_ik X_kj <= X_ij X_kk``, so the sensitivity is ``R_ij - c X_ij`` or more, with c the
+        widest angle of the block and ``sum_k X_kk p_k`` over who feeds in there. R_ij and X_ij are those of the node m
+        where the ways to i and j part, and what all bands make of ``max(c X_m - R_m, 0)`` is one sweep over the tree.
+        """
+        tree, blocks = self._tree, self._blocks
+        if tree is None:
+            return np.full(len(p_kw), np.inf)
+        on = blocks.of_bus >= 0
+        scale = np.where(on, tree.no_load_vm2[tree.place % len(tree.parent)] / _twice(state)[:, 0], 0.0)
+        by_p, by_q = self._depth
+        angle = blocks.most(state.va_rad) + blocks.most(-state.va_rad)
+        bend = (angle + blocks.total(np.maximum(p_kw, 0.0) * by_q[tree.place] * scale))[blocks.of_bus]
+        short = np.zeros(len(tree.parent) + 1)
+        short[tree.place[on]] = np.maximum(bend[on] * by_q[tree.place[on]] - by_p[tree.place[on]], 0.0)
+        if not short.any():
+            return short[:0].repeat(0) if not len(p_kw) else np.zeros(len(p_kw))
+        flow, level = np.empty(len(short)), np.empty(len(short))
+        wide = self.community.at_buses(bands.upper_kw - bands.lower_kw)
+        gather(Tree(tree.parent, short[:-1] - short[tree.parent], tree.place), wide, flow, level)
+        return scale * level[tree.place]
+
     def _levels(self, stages: np.ndarray, state: GridState, p_kw: np.ndarray) -> np.ndarray:
         """Return how far each bus's voltage rises with each one's net power, at three stages of it (3, B, n)."""
         assert self.inverter is not None
-        return self._controlled(self.inverter, stages, state, *self._sensitivity(state, p_kw))
+        by_q = self._by_q(state)
+        return self._controlled(self.inverter, stages, state, self._by_p(state, p_kw, by_q, slice(None)), by_q)
 
     def _controlled(
         self, inverter: Inverter, stages: np.ndarray, state: GridState, by_p: np.ndarray, by_q: np.ndarray
@@ -147,6 +207,11 @@ class Adverse:
         return np.stack(
             [np.zeros_like(at_bend), at_bend, at_bend + closed(by_p - by_q * slope_p) * (stages[2] - stages[1])]
         )
+
+
+def _twice(state: GridState) -> np.ndarray:
+    """Return twice the voltages (B, 1), 2 where there are none."""
+    return 2.0 * np.where(state.energised, state.vm_pu, 1.0)[:, None]
 
 
 def worst_of(states: list[GridState | Diverged], *, upper: bool) -> GridState | Diverged:

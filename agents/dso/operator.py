@@ -9,9 +9,10 @@ from cosim.agents.dso.curtailment import CurtailmentRule, ProRata
 from cosim.agents.dso.envelopes.policy import EnvelopePolicy, Grant
 from cosim.agents.dso.envelopes.static import StaticEnvelopes
 from cosim.agents.dso.office import GridOffice
+from cosim.agents.dso.resupply import resupply
 from cosim.agents.dso.room_desk import RoomDesk, Scene
 from cosim.agents.dso.switching import SwitchDesk
-from cosim.encoding import plain
+from cosim.encoding import NotPlainError, kept
 from cosim.guard import Guard
 from cosim.messages import (
     EnvelopeGrant,
@@ -26,16 +27,18 @@ from cosim.messages import (
     VolumeLimit,
 )
 from cosim.models.envelope import Envelopes
-from cosim.models.market.order import WH_PER_KWH
+from cosim.models.static_bands import static_bands
 from cosim.models.step import PassiveLoad
 from cosim.models.stopwatch import section
 from cosim.models.time import Interval
 from cosim.negotiation import Terms
 from cosim.room_views import RoomGrant, RoomView
+from cosim.unheard import choice
 from cosim.views import GrantView, PlanView, SwitchView
 
 NAME = "operator"
 DESKS_KEPT = 16
+_FALLBACK = StaticEnvelopes()
 
 
 class Operator:
@@ -57,6 +60,7 @@ class Operator:
         self._rule = rule
         self._guard = guard
         self._memory = policy.start()
+        self._granted_at = 0
         self._desk: RoomDesk | None = None
 
     @property
@@ -104,23 +108,26 @@ class Operator:
     def grant(self, view: GrantView) -> EnvelopeGrant:
         """Hand out envelopes by the policy."""
         office = self._office(view.closed)
+        self._granted_at = view.interval.index
         grant = self._guard.call(
             lambda: self._policy.grant(view, office, self._memory),
             faults=lambda result: _grant_faults(result, office, view),
-            fallback=lambda: StaticEnvelopes().grant(view, office, {}),
+            fallback=lambda: _FALLBACK.grant(view, office, {}),
             agent=NAME,
             interval=view.interval.index,
+            seat="envelopes",
         )
         for cause, detail in grant.remarks:
             self._guard.note(view.interval.index, NAME, cause, detail)
         # A policy may go on writing into what it returned; a promise stays as it was given.
         bands = Envelopes(grant.envelopes.lower_kw.copy(), grant.envelopes.upper_kw.copy())
+        if view.request.arrived is not None:
+            bands = choice(view.request.arrived, bands, static_bands(office.connection_kw))
         return EnvelopeGrant(view.interval.index, round=0, envelopes=bands)
 
     def countersign(self, interval: Interval, envelopes: Envelopes) -> VolumeLimit:
         """Return how much each connection point may trade, by its envelope."""
-        sell, buy = np.maximum(envelopes.upper_kw, 0.0), np.maximum(-envelopes.lower_kw, 0.0)
-        return VolumeLimit(interval.index, sell_wh=_floor_wh(sell, interval), buy_wh=_floor_wh(buy, interval))
+        return VolumeLimit.inside(interval, envelopes)
 
     def tighten(self, view: PlanView) -> EnvelopeGrant:
         """Return bands in which nobody may go further than what the grid carries of the plan, on the harmful side."""
@@ -150,6 +157,7 @@ class Operator:
                 fallback=lambda: ProRata().curtail(*asked),
                 agent=NAME,
                 interval=view.interval.index,
+                seat="curtailment",
             )
 
     def rewire(self, view: SwitchView) -> list[SwitchOrder]:
@@ -161,6 +169,12 @@ class Operator:
         """Order a switch state that carries a plan which breaks limits, if there is one."""
         with section("reconfiguration"):
             return self.switching.relieve(view)
+
+    def resupply(self, view: SwitchView, stuck: np.ndarray) -> np.ndarray:
+        """Return a switch state (L,) that supplies again what `stuck` branches (L,) have cut off in a view's step."""
+        passive = PassiveLoad(view.passive_kw[0], view.passive_kvar[0])
+        with section("reconfiguration"):
+            return resupply(self.office, view.closed, stuck, view.net_kw[:, 0], view.reactive_kvar[:, 0], passive)
 
     def surprised(self, reading: GridReading, share: float, intervals: int) -> bool:
         """Say whether the last hour of `intervals` was so far from what had been nominated."""
@@ -183,18 +197,21 @@ class Operator:
     def memory(self) -> dict[str, Any]:
         """Return what the policy and the desk for switches remember."""
         switching = None if self._switching is None else self._switching.memory()
-        return {"policy": plain(self._memory, "envelope policy"), "switching": switching}
+        try:
+            self._memory = kept(self._memory)
+        except NotPlainError as error:
+            sentence = f"keeps what cannot be saved: envelope policy: {error}; static envelopes act from now on"
+            self._guard.note(self._granted_at, NAME, "plugin_retired", sentence)
+            self._policy, self._memory = _FALLBACK, {}
+        return {"policy": self._memory, "retired": self._policy is _FALLBACK, "switching": switching}
 
     def restore(self, memory: dict[str, Any]) -> None:
         """Take up what `memory` returned."""
         self._memory = memory["policy"]
+        if memory["retired"]:
+            self._policy = _FALLBACK
         if self._switching is not None:
             self._switching.restore(memory["switching"])
-
-
-def _floor_wh(power_kw: np.ndarray, interval: Interval) -> np.ndarray:
-    finite = np.minimum(power_kw, 1e6)
-    return np.floor(interval.energy_kwh(finite) * WH_PER_KWH + 1e-6).astype(np.int64)
 
 
 def _grant_faults(result: Any, office: GridOffice, view: GrantView) -> list[str]:

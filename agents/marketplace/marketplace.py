@@ -9,8 +9,9 @@ from cosim.agents.marketplace.pool import PoolDesk
 from cosim.guard import Guard
 from cosim.messages import Cancellation, PoolBid, PoolOffer, PoolProgress, RoomProgress
 from cosim.models.market.mechanism import Clearing, MarketContext, Mechanism, Trades, void
-from cosim.models.market.order import SELL, Orders
+from cosim.models.market.order import MAX_ENERGY_WH, SELL, Orders
 from cosim.negotiation import Terms
+from cosim.unheard import where_heard
 from cosim.views import ClearView
 
 NAME = "marketplace"
@@ -68,11 +69,13 @@ class Marketplace:
             fallback=lambda: Clearing.nothing(admitted.orders),
             agent=NAME,
             interval=index,
+            seat="mechanism",
         )
 
     def cancel(self, trades: Trades, cancellation: Cancellation) -> Trades:
-        """Void fills beyond what the operator still carries, pro rata on both sides."""
-        return void(trades, cancellation.sell_wh, cancellation.buy_wh)
+        """Void fills beyond what the operator still carries, pro rata on both sides; of whom it has heard so."""
+        heard, sell_wh, buy_wh = cancellation.arrived, cancellation.sell_wh, cancellation.buy_wh
+        return void(trades, where_heard(heard, sell_wh, MAX_ENERGY_WH), where_heard(heard, buy_wh, MAX_ENERGY_WH))
 
     def memory(self) -> dict[str, Any]:
         """Return what the mechanism keeps between intervals: nothing, books are cleared within one."""

@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from cosim.agents.prosumer.bidding.passive import Passive
+from cosim.agents.prosumer.bidding.passive_one import PassiveOne
 from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, CohortChance, CohortStrategy, Decision
 from cosim.agents.prosumer.faults import (
     SET_POINTS,
@@ -18,7 +19,8 @@ from cosim.agents.prosumer.faults import (
     set_point_faults,
 )
 from cosim.agents.prosumer.one import one_outcome, one_view
-from cosim.encoding import plain
+from cosim.agents.prosumer.turnover import axes_of, moved
+from cosim.encoding import NotPlainError, kept
 from cosim.guard import Guard, said
 from cosim.models.devices.columns import SetPoints
 from cosim.models.envelope import Envelopes
@@ -42,6 +44,7 @@ class Cohort(ABC):
         self.ids = ids
         self._guard = guard
         self._chance = chance
+        self._asked_at = 0
 
     @abstractmethod
     def request(self, view: ProsumersView) -> Envelopes:
@@ -61,11 +64,30 @@ class Cohort(ABC):
 
     @abstractmethod
     def memory(self) -> dict[str, Any]:
-        """Return all that the strategy remembers, as plain data."""
+        """Return all that the strategy remembers, as plain data.
+
+        One that keeps what cannot be saved is retired: a resumed run could not go on with it, so this one does not.
+        """
 
     @abstractmethod
     def restore(self, memory: dict[str, Any]) -> None:
         """Take up what `memory` returned."""
+
+    @abstractmethod
+    def take_up(self, before: Self, interval: int) -> None:
+        """Take up what members remember who were in another cohort of this strategy until an interval."""
+
+    def _retired(self, agent: str, error: NotPlainError) -> None:
+        """Write down that the fallback decides from now on."""
+        sentence = f"keeps what cannot be saved: strategy of {agent}: {error}; the fallback acts from now on"
+        self._guard.note(self._asked_at, agent, "plugin_retired", sentence)
+
+    def _stayed(self, before: Self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows here, and there, of members who were in another cohort."""
+        place = {name: row for row, name in enumerate(before.ids)}
+        both = [(row, place[name]) for row, name in enumerate(self.ids) if name in place]
+        here, there = np.array(both, np.int64).reshape(-1, 2).T
+        return here, there
 
 
 class ColumnCohort(Cohort):
@@ -86,7 +108,7 @@ class ColumnCohort(Cohort):
 
     def _ask(self, what: str, view: ProsumersView, faults: Callable[[Any, int], list[str]]) -> Any:
         """Ask the strategy by the name of a method that it shares with the fallback."""
-        index = view.interval.index
+        self._asked_at = index = view.interval.index
         chance = CohortChance(lambda count: self._chance.uniforms(self.ids, what, index, count))
         return self._guard.call(
             lambda: getattr(self._strategy, what)(view, self._memory, chance),
@@ -94,6 +116,7 @@ class ColumnCohort(Cohort):
             fallback=lambda: getattr(_FALLBACK, what)(view, {}, _NO_CHANCE),
             agent=self.name,
             interval=index,
+            seat=seat_of(self.name),
         )
 
     def request(self, view: ProsumersView) -> Envelopes:
@@ -115,13 +138,32 @@ class ColumnCohort(Cohort):
             fallback=lambda: None,
             agent=self.name,
             interval=outcome.interval.index,
+            seat=seat_of(self.name),
         )
 
     def memory(self) -> dict[str, Any]:
-        return plain(self._memory, f"strategy of {self.name}")
+        try:
+            self._memory = kept(self._memory)
+        except NotPlainError as error:
+            self._retired(self.name, error)
+            self._strategy, self._memory = _FALLBACK, {}
+        return {"retired": self._strategy is _FALLBACK, "remembered": self._memory}
 
     def restore(self, memory: dict[str, Any]) -> None:
-        self._memory = memory
+        self._memory = memory["remembered"]
+        if memory["retired"]:
+            self._strategy = _FALLBACK
+
+    def take_up(self, before: Self, interval: int) -> None:
+        here, there = self._stayed(before)
+        own = self._memory
+        self._memory = self._guard.call(
+            lambda: moved(own, before._memory, axes_of(self._strategy), here, there),
+            faults=lambda _: [],
+            fallback=lambda: own,
+            agent=self.name,
+            interval=interval,
+        )
 
 
 class OneByOneCohort(Cohort):
@@ -147,7 +189,7 @@ class OneByOneCohort(Cohort):
         faults: Callable[[Any], list[str]],
         fallback: Callable[[ProsumersView], Any],
     ) -> list[Any]:
-        index = view.interval.index
+        self._asked_at = index = view.interval.index
         shown = one_view(view)
         return [
             self._guard.call(
@@ -158,6 +200,7 @@ class OneByOneCohort(Cohort):
                 fallback=lambda row=row: fallback(view.take(np.array([row]))),  # type: ignore[misc]
                 agent=self.ids[row],
                 interval=index,
+                seat=seat_of(self.ids[row]),
             )
             for row, member in enumerate(self._members)
         ]
@@ -206,18 +249,39 @@ class OneByOneCohort(Cohort):
                 fallback=lambda: None,
                 agent=name,
                 interval=outcome.interval.index,
+                seat=seat_of(name),
             )
 
     def memory(self) -> dict[str, Any]:
-        return {
-            name: plain(vars(member), f"strategy of {name}")
-            for name, member in zip(self.ids, self._members, strict=True)
-        }
+        for row, name in enumerate(self.ids):
+            try:
+                _remember(self._members[row], kept(vars(self._members[row])))
+            except NotPlainError as error:
+                self._retired(name, error)
+                self._members[row] = _Retired()
+        members = zip(self.ids, self._members, strict=True)
+        return {name: None if isinstance(member, _Retired) else dict(vars(member)) for name, member in members}
 
     def restore(self, memory: dict[str, Any]) -> None:
-        for name, member in zip(self.ids, self._members, strict=True):
-            vars(member).clear()
-            vars(member).update(memory[name])
+        for row, name in enumerate(self.ids):
+            if memory[name] is None:
+                self._members[row] = _Retired()
+            else:
+                _remember(self._members[row], memory[name])
+
+    def take_up(self, before: Self, interval: int) -> None:  # noqa: ARG002, nothing can go wrong here
+        here, there = self._stayed(before)
+        for row, place in zip(here.tolist(), there.tolist(), strict=True):
+            self._members[row] = before._members[place]
+
+
+class _Retired(PassiveOne):
+    """Decides for a prosumer whose strategy keeps what cannot be saved."""
+
+
+def _remember(member: BiddingStrategy, memory: dict[str, Any]) -> None:
+    vars(member).clear()
+    vars(member).update(memory)
 
 
 def _wanted(view: ProsumersView, decisions: list[Decision]) -> np.ndarray | None:
@@ -230,6 +294,11 @@ def _wanted(view: ProsumersView, decisions: list[Decision]) -> np.ndarray | None
 
 def _number(value: float | None, profile: float) -> float:
     return profile if value is None else value
+
+
+def seat_of(name: str) -> str:
+    """Return the seat of a strategy: whoever it speaks for may have other plug-ins beside it."""
+    return f"strategy {name}"
 
 
 def _begun(make: Callable[[], T], name: str) -> T:

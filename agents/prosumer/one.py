@@ -37,6 +37,7 @@ def one_view(view: ProsumersView) -> list[ProsumerView]:
         "network_charge_eur_per_kwh": prices.network_charge_eur_per_kwh,
         "market_fee_eur_per_kwh": prices.market_fee_eur_per_kwh,
         "last_price_eur_per_kwh": view.last_price_eur_per_kwh,
+        "fellows": view.ids,
     }
     demand, generation = view.fixed_kw.tolist(), view.available_kw.tolist()
     lower, upper = view.envelopes.lower_kw.tolist(), view.envelopes.upper_kw.tolist()

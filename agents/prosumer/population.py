@@ -1,11 +1,13 @@
 """All prosumers: splits what is asked over the cohorts of strategies and joins what they decide."""
 
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from cosim.agents.prosumer.cohort import Cohort
+from cosim.agents.prosumer.imitation import Imitation
 from cosim.agents.prosumer.negotiating.strategy import Bids
 from cosim.agents.prosumer.negotiating.table import Negotiators
 from cosim.locking import locked
@@ -13,20 +15,50 @@ from cosim.messages import PoolOffer, RoomOffer
 from cosim.models.devices.columns import SetPoints
 from cosim.models.envelope import Envelopes, Room
 from cosim.models.market.order import Orders
+from cosim.randomness import Chance
 from cosim.room_views import NegotiationView
-from cosim.views import Outcome, ProsumersView
+from cosim.views import Outcome, ProsumersView, ReviewView
+
+# Below this nothing was exchanged that a saving could be counted by.
+LEAST_KWH = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Imitators:
+    """How strategies change in a run: the rule, who compares with whom (kinds (n,)), and what forms cohorts.
+
+    `form` makes new cohorts of everybody's strategies (n,).
+    """
+
+    rule: Imitation
+    ids: tuple[str, ...]
+    kinds: np.ndarray
+    chance: Chance
+    form: Callable[[Sequence[str]], list[Cohort]]
+
+    def after(self, view: ReviewView, before: Sequence[str]) -> list[str]:
+        """Return the strategy of each after a review."""
+        payoff = view.saved_eur / np.maximum(view.exchanged_kwh, LEAST_KWH)
+        return self.rule.followed(self.ids, self.kinds, before, payoff, self.chance, view.interval.index)
 
 
 class Population:
     """Answers the protocol for all prosumers, rows in the order of stable ids."""
 
-    def __init__(self, cohorts: list[Cohort], count: int, negotiators: Negotiators | None = None) -> None:
+    def __init__(
+        self,
+        cohorts: list[Cohort],
+        count: int,
+        negotiators: Negotiators | None = None,
+        imitators: Imitators | None = None,
+    ) -> None:
         covered = np.sort(np.concatenate([cohort.rows for cohort in cohorts])) if cohorts else np.empty(0, np.int64)
         if not np.array_equal(covered, np.arange(count)):
             raise ValueError("every prosumer needs exactly one strategy")
         self.cohorts = cohorts
         self._count = count
         self._negotiators = negotiators
+        self._imitators = imitators
 
     def request(self, view: ProsumersView) -> Envelopes:
         """Return the bands wanted (n,)."""
@@ -63,6 +95,39 @@ class Population:
             cohort.learn(locked(outcome.take(cohort.rows)))
 
     @property
+    def followed(self) -> list[str]:
+        """The name of everybody's strategy (n,)."""
+        names = [cohort.name for cohort in self.cohorts]
+        return [names[place] for place in self._cohort_of().tolist()]
+
+    def strategies(self) -> dict[str, Any]:
+        """Return everybody's strategy as the columns of a table."""
+        return {"prosumer": np.arange(self._count), "strategy": self.followed}
+
+    def review(self, view: ReviewView) -> None:
+        """Let everybody reconsider; who stays with a strategy keeps its memory, who changes begins anew."""
+        if self._imitators is None:
+            raise ValueError("this population was made to keep its strategies")
+        before = self.followed
+        after = self._imitators.after(view, before)
+        if after != before:
+            self._regroup(self._imitators, after, view.interval.index)
+
+    def _regroup(self, imitators: Imitators, followed: Sequence[str], interval: int) -> None:
+        before = {cohort.name: cohort for cohort in self.cohorts}
+        self.cohorts = imitators.form(followed)
+        for cohort in self.cohorts:
+            if cohort.name in before:
+                cohort.take_up(before[cohort.name], interval)
+
+    def _cohort_of(self) -> np.ndarray:
+        """Return the place of everybody's cohort (n,)."""
+        places = np.empty(self._count, np.int64)
+        for place, cohort in enumerate(self.cohorts):
+            places[cohort.rows] = place
+        return places
+
+    @property
     def negotiators(self) -> Negotiators:
         """Who speaks for everybody where room is negotiated; ValueError for a population made without."""
         if self._negotiators is None:
@@ -88,11 +153,18 @@ class Population:
     def _shown(self, cohort: Cohort, view: ProsumersView) -> ProsumersView:
         return view if len(self.cohorts) == 1 else locked(view.take(cohort.rows))
 
-    def memory(self) -> list[dict[str, Any]]:
-        """Return what the strategies remember, by cohort."""
-        return [cohort.memory() for cohort in self.cohorts]
+    def memory(self) -> dict[str, Any]:
+        """Return the strategies, who follows which (n,), and what each cohort remembers."""
+        return {
+            "strategies": [cohort.name for cohort in self.cohorts],
+            "of": self._cohort_of(),
+            "remembered": [cohort.memory() for cohort in self.cohorts],
+        }
 
-    def restore(self, memory: list[dict[str, Any]]) -> None:
+    def restore(self, memory: dict[str, Any]) -> None:
         """Take up what `memory` returned."""
-        for cohort, kept in zip(self.cohorts, memory, strict=True):
+        followed = [memory["strategies"][place] for place in memory["of"].tolist()]
+        if self._imitators is not None and followed != self.followed:
+            self.cohorts = self._imitators.form(followed)
+        for cohort, kept in zip(self.cohorts, memory["remembered"], strict=True):
             cohort.restore(kept)

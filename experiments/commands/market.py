@@ -16,6 +16,10 @@ def clear(
     ceiling: Annotated[
         float | None, typer.Option(help="Retail price in EUR/kWh; the highest limit by default.")
     ] = None,
+    partners: Annotated[
+        Path | None,
+        typer.Option(help="CSV with the columns buyer, seller, preference_eur_per_kwh: who may trade, bilaterally."),
+    ] = None,
     allow_plugin: Plugins = [],  # noqa: B006, typer copies it
     json_: AsJson = False,
 ) -> None:
@@ -24,7 +28,7 @@ def clear(
         from cosim.experiments.clear import clear_book
         from cosim.experiments.text_table import text_table
 
-        found = clear_book(book, mechanism, floor, ceiling, tuple(allow_plugin))
+        found = clear_book(book, mechanism, floor, ceiling, tuple(allow_plugin), partners)
         if json_:
             typer.echo(json.dumps(found, indent=2, allow_nan=False))
             return

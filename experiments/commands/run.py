@@ -1,8 +1,10 @@
 """`cosim run`, `cosim resume` and `cosim report`."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +19,9 @@ from cosim.experiments.commands.shared import (
     print_figures,
     say_plugins,
 )
+
+if TYPE_CHECKING:
+    from cosim.experiments.baseline import Beside
 
 NoReport = Annotated[bool, typer.Option("--no-report", help="Leave out report.html.")]
 SummaryAsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")]
@@ -62,40 +67,43 @@ def run(
             strategies=dict(map(strategy_of, strategy)),
             switches=Switches(not no_market, not no_envelopes, not no_rescue),
             plugins=tuple(allow_plugin),
+            baseline=not no_baseline and not no_market,
         )
         request.build()
         say_plugins(request.plugins)
-        beside = Beside(request, wanted=not no_baseline and not no_market)
-        try:
-            with progress(quiet=quiet or json_) as observe:
-                finished = execute(request, beside.observing(observe))
-        except BaseException:
-            beside.stop()
-            raise
-        _finish(
-            request.out,
-            finished=finished,
-            baseline=beside.baseline,
-            report=not no_report,
-            as_json=json_,
-            quiet=quiet,
-        )
+        beside = Beside(request.out)
+        with _stopping(beside), progress(quiet=quiet or json_) as observe:
+            finished = execute(request, beside.observing(observe))
+        _finish(request.out, beside, finished=finished, report=not no_report, as_json=json_, quiet=quiet)
 
 
 def resume(
     folder: Annotated[Path, typer.Argument(help="Folder of a run that was stopped.")],
+    from_previous: Annotated[
+        bool, typer.Option("--from-previous", help="Go on from the state before the last: the last is damaged.")
+    ] = False,
+    accept_versions: Annotated[
+        bool, typer.Option("--accept-versions", help="Go on with other versions; the result may differ, and says so.")
+    ] = False,
+    accept_inputs: Annotated[
+        bool, typer.Option("--accept-inputs", help="Go on with changed input files; the result differs, and says so.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Let another process that writes this run end first.")] = False,
     no_report: NoReport = False,
     json_: SummaryAsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Go on with a run from its last committed interval; the result is that of an unbroken run."""
     with exit_codes():
+        from cosim.experiments.baseline import Beside
         from cosim.experiments.progress import progress
-        from cosim.experiments.run import continue_run
+        from cosim.experiments.run import Insistence, continue_run
 
-        with progress(quiet=quiet or json_) as observe:
-            finished = continue_run(folder, observe)
-        _finish(folder, finished=finished, baseline=None, report=not no_report, as_json=json_, quiet=quiet)
+        insistence = Insistence(accept_versions, accept_inputs, from_previous, wait)
+        beside = Beside(folder, insistence)
+        with _stopping(beside), progress(quiet=quiet or json_) as observe:
+            finished = continue_run(folder, beside.observing(observe), insistence)
+        _finish(folder, beside, finished=finished, report=not no_report, as_json=json_, quiet=quiet)
 
 
 def report(folder: Annotated[Path, typer.Argument(help="Folder of a finished run, or of a sweep.")]) -> None:
@@ -108,18 +116,27 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a finished run
         typer.echo(str((Sweep(folder) if is_sweep(folder) else Run(folder)).report()))
 
 
-def _finish(folder: Path, *, finished: bool, baseline: Any, report: bool, as_json: bool, quiet: bool) -> None:
+@contextmanager
+def _stopping(beside: "Beside") -> Iterator[None]:
+    """Stop the baseline when its run is stopped by an error."""
+    try:
+        yield
+    except BaseException:
+        beside.stop()
+        raise
+
+
+def _finish(folder: Path, beside: "Beside", *, finished: bool, report: bool, as_json: bool, quiet: bool) -> None:
     """Add the baseline, write the report, print the verdict."""
-    from cosim.experiments.run import Run, add_to_summary
+    from cosim.experiments.run import Run
 
     if not finished:
-        if baseline:
-            baseline.stop()
+        beside.stop()
         typer.echo(f"stopped; `cosim resume {folder}` goes on", err=True)
         raise typer.Exit(INTERRUPTED)
+    with _stopping(beside):
+        beside.finish()
     done = Run(folder)
-    if baseline:
-        add_to_summary(folder, {"baseline": baseline.figures()})
     where = done.report() if report else None
     if as_json:
         typer.echo(json.dumps(done.summary, indent=2, sort_keys=True, allow_nan=False))
@@ -127,6 +144,8 @@ def _finish(folder: Path, *, finished: bool, baseline: Any, report: bool, as_jso
     from cosim.experiments.verdict import verdict
 
     typer.echo(verdict(done.summary))
+    for change in done.summary.get("changes", []):
+        typer.echo(f"this result is not repeatable: {change}")
     if quiet:
         return
     print_figures({key: value for key, value in done.summary.items() if not isinstance(value, dict)})

@@ -22,7 +22,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @contextmanager
 def exit_codes() -> Iterator[None]:
     """Turn the package's own errors into sentences and exit codes."""
-    from cosim.models.errors import BadInputError, CosimError
+    from cosim.models.errors import BadInputError, CosimError, StorageError
 
     try:
         yield
@@ -35,6 +35,11 @@ def exit_codes() -> Iterator[None]:
     except CosimError as error:
         typer.echo(printable(str(error)), err=True)
         raise typer.Exit(error.exit_code) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        typer.echo(printable(str(error)), err=True)
+        raise typer.Exit(StorageError.exit_code) from None
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         raise typer.Exit(INTERRUPTED) from None

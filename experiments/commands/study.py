@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cosim.experiments.commands.shared import exit_codes
+from cosim.experiments.commands.shared import INTERRUPTED, exit_codes
 
 
 def study(
@@ -29,5 +29,9 @@ def study(
         from cosim.experiments.studies.text import answer_text
 
         order = Order(name, out if out is not None else free_folder(name), quick, tuple(only))
-        found = conduct(order, lambda answered: None if json_ else typer.echo(answer_text(answered)))
+        try:
+            found = conduct(order, lambda answered: None if json_ else typer.echo(answer_text(answered)))
+        except KeyboardInterrupt:
+            typer.echo(f"stopped; `{order.command} --out {order.out}` goes on with the runs it has", err=True)
+            raise typer.Exit(INTERRUPTED) from None
         typer.echo(json.dumps(found, indent=2, allow_nan=False) if json_ else f"page  {order.out / 'study.html'}")

@@ -20,6 +20,10 @@ STUDIES = {
         "cosim.experiments.studies.negotiated_envelopes",
         "what negotiated operating envelopes are worth, how fast they are agreed on, and what they cost in talk",
     ),
+    "mechanisms": Entry(
+        "cosim.experiments.studies.mechanisms",
+        "what each market mechanism makes of one day, with and without envelopes: welfare, money, fairness, violations",
+    ),
     "reconfiguration": Entry(
         "cosim.experiments.studies.reconfiguration",
         "what switches bring beside a market, alone and coordinated, and what they do to a village",

@@ -1,24 +1,28 @@
 """Carrying out a study: its questions one after another, then a file for machines and a page for people."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
+from cosim.experiments.manifest import versions
 from cosim.experiments.page import write_page
-from cosim.experiments.run import versions
 from cosim.experiments.studies.catalogue import study
-from cosim.experiments.studies.study import Found, Part, Study
+from cosim.experiments.studies.study import Found, Part, PartOfRuns, Study
 from cosim.journal import write_json
 from cosim.models.errors import BadInputError, did_you_mean
+
+ORDER: Final = "order.json"
+ANSWERS: Final = "study.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A question with what it came to, and how long that took."""
 
-    part: Part
+    part: Part | PartOfRuns
     found: Found
     seconds: float
 
@@ -39,9 +43,29 @@ class Order:
         for key in self.only:
             if key not in known:
                 raise BadInputError.one("command line", "--only", repr(key[:80]), did_you_mean(key, known))
-        if self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir())):
-            raise BadInputError.one("command line", "--out", str(self.out), "allowed is a new or an empty folder")
+        if self.out.exists() and not self._may_write():
+            allowed = "allowed is a new or an empty folder, or one in which this very study was stopped"
+            raise BadInputError.one("command line", "--out", str(self.out), allowed)
         return Study(found.title, tuple(part for part in found.parts if not self.only or part.key in self.only))
+
+    def begin(self) -> None:
+        """Make the folder this order's, so that the same order can go on in it after a stop."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        write_json(self.out / ORDER, self._as_data())
+
+    def _may_write(self) -> bool:
+        if not self.out.is_dir() or (self.out / ANSWERS).exists():
+            return False
+        try:
+            kept = json.loads((self.out / ORDER).read_text())
+        except FileNotFoundError:
+            return not any(self.out.iterdir())
+        except ValueError:  # whatever this is, it was not written here
+            return False
+        return bool(kept == self._as_data())
+
+    def _as_data(self) -> dict[str, Any]:
+        return {"study": self.name, "quick": self.quick, "only": list(self.only), "versions": versions()}
 
     @property
     def command(self) -> str:
@@ -53,16 +77,16 @@ class Order:
 def conduct(order: Order, observe: Callable[[Answered], None] = lambda _answered: None) -> dict[str, Any]:
     """Answer the questions of a study, write study.json and study.html, and return what is in the first."""
     wanted = order.study()
+    order.begin()
     answered = []
     for part in wanted.parts:
         began = perf_counter()
-        found = part.answer(order.quick)
+        found = part.found(order.quick, order.out)
         answered.append(Answered(part, found, perf_counter() - began))
         observe(answered[-1])
     written = as_data(order, wanted, answered)
-    order.out.mkdir(parents=True, exist_ok=True)
-    write_json(order.out / "study.json", written)
     write_page(order.out / "study.html", "study.html", _page(order, wanted, answered))
+    write_json(order.out / ANSWERS, written)
     return written
 
 

@@ -34,7 +34,7 @@ from cosim.models.optimisation.two_stage_batch import respond
 from cosim.models.step import Community, PassiveLoad
 from cosim.models.time import Horizon, Interval
 from cosim.negotiation import Terms, negotiated
-from cosim.post import Losses, Post
+from cosim.post import Lines, Post
 from cosim.room_views import RoomGrant, RoomView
 
 INSIDE_PU = 1e-6
@@ -220,14 +220,14 @@ def negotiate(
     case: Case,
     terms: Terms,
     *,
-    losses: Losses | None = None,
+    lines: Lines | None = None,
     keep: bool = False,
     observe: Callable[[RoomDesk, CaseProsumers], None] = lambda _desk, _prosumers: None,
 ) -> Outcome:
     """Negotiate the case by the talk of a run; `observe` sees desk and prosumers each round."""
     prosumers, pool = CaseProsumers(case.problem), pool_of(case)
     operator = CaseOperator(case, lambda desk: observe(desk, prosumers))
-    post = Post(keep=keep, losses=losses)
+    post = Post(keep=keep, lines=lines)
     roles = {"operator": operator, "marketplace": pool, "prosumers": prosumers}
     converse(negotiated(terms, 0, case.need, None, case.view), roles, post)
     return Outcome(

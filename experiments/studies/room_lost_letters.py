@@ -5,9 +5,10 @@ from cosim.experiments.studies.ndoe33_planner import Measure
 from cosim.experiments.studies.ndoe33_reality import at_corners
 from cosim.experiments.studies.ndoe33_terms import case_terms
 from cosim.experiments.studies.study import Found, Row
+from cosim.messages import NEGOTIATION_CHANNEL
 from cosim.models.ndoe33 import load
 from cosim.models.optimisation.room import Box
-from cosim.post import Losses
+from cosim.post import Channel, Lines
 from cosim.randomness import Chance
 
 SHARES = (0.0, 0.2, 0.4)
@@ -32,8 +33,10 @@ def answer(_quick: bool) -> Found:
 def lossy(case: Case, share: float, seed: int = SEED) -> Outcome:
     """Negotiate with a share of all rows lost."""
     chance, ids = Chance(seed), [f"prosumer-{row}" for row in range(case.problem.prosumers)]
-    losses = Losses(share, lambda purpose, index: chance.uniforms(ids, purpose, index, 1)[:, 0])
-    return negotiate(case, case_terms(case), losses=losses)
+    lines = Lines(
+        lambda purpose, index: chance.uniforms(ids, purpose, index, 1)[:, 0], {NEGOTIATION_CHANNEL: Channel(lost=share)}
+    )
+    return negotiate(case, case_terms(case), lines=lines)
 
 
 def _row(case: Case, measure: Measure, share: float) -> Row:

@@ -26,7 +26,7 @@ NEEDS: Final = {"loky": "joblib", "dask": "distributed", "ray": "ray"}
 ORPHAN_S: Final = 0.5
 # BLAS products differ between one thread and two.
 ONE_THREAD: Final = {
-    f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA", "NUMEXPR")
+    f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA", "NUMEXPR", "COSIM")
 } | {"VECLIB_MAXIMUM_THREADS": "1"}
 
 

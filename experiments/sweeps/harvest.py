@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from cosim.experiments.sweeps.case import Case
 from cosim.experiments.sweeps.leaves import leaves
-from cosim.models.errors import StorageError
 from cosim.recorder import write_parquet
 
 CASES: Final = "cases.parquet"
@@ -17,14 +16,9 @@ _COUNTS: Final = ("events.", "letters.")
 
 def harvest(out: Path, vary: Mapping[str, Sequence[Any]], cases: Sequence[Case]) -> int:
     """Write cases.parquet of a sweep's folder from the cases that have finished, and return how many they are."""
-    import duckdb
-
     rows = [row_of(case, vary) for case in cases if case.finished]
     if rows:
-        try:
-            write_parquet({out / CASES: columns(rows)})
-        except duckdb.Error as error:
-            raise StorageError(f"{out}: {error}") from error
+        write_parquet({out / CASES: columns(rows)})
     else:
         (out / CASES).unlink(missing_ok=True)
     return len(rows)

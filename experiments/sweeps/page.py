@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cosim.experiments.page import write_page
+from cosim.experiments.plots import COLOURS, GLYPHS
 from cosim.experiments.repeat import options, toml
 from cosim.experiments.scenario import Scenario
-from cosim.experiments.sweeps.pictures import COLOURS, panels, seed_panels
+from cosim.experiments.sweeps.pictures import panels, seed_panels
 from cosim.experiments.sweeps.text import effect_rows, ensemble_rows
 from cosim.models.errors import BadInputError
 
@@ -82,9 +83,12 @@ def seeds_text(seeds: tuple[int, ...]) -> str:
 
 
 def _legend(sweep: "Sweep", key: str) -> list[dict[str, str]]:
-    """Return the colours of the lines in a key's panels, where they have any meaning."""
+    """Return the colours and marks of the lines in a key's panels, where they have any meaning."""
     others = [other for other in sweep.keys if other != key]
     if len(others) != 1 or len(sweep.specification.vary[others[0]]) > len(COLOURS):
         return []
     values = sweep.statistics.cells[others[0]]
-    return [{"colour": colour, "name": f"{others[0]}: {value}"} for value, colour in zip(values, COLOURS, strict=False)]
+    return [
+        {"colour": colour, "glyph": glyph, "name": f"{others[0]}: {value}"}
+        for value, colour, glyph in zip(values, COLOURS, GLYPHS, strict=False)
+    ]

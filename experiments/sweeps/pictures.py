@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from cosim.experiments.key_figures import KEY_FIGURES, KeyFigure
-from cosim.experiments.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, Figure, label, layout
+from cosim.experiments.plots import COLOURS, DASHES, SYMBOLS, Figure, label, layout
 from cosim.experiments.sweeps.effects import Effect
 from cosim.experiments.sweeps.intervals import mean_of
 from cosim.experiments.sweeps.statistics import Settings, Statistics
 
-COLOURS: Final = (BLUE, ORANGE, GREEN, PURPLE, SKY, GREY)
 MOST_PANELS: Final = 12
 HEIGHT: Final = 240
 _BY_KEY: Final = {figure.key: figure for figure in KEY_FIGURES}
@@ -68,8 +67,8 @@ def _trace(
         "x": [label(value) if isinstance(value, str) else value for value in across],
         "y": list(heights),
         "error_y": {"type": "data", "array": list(halves), "color": colour, "thickness": 1.2, "width": 4},
-        "line": {"color": colour, "width": 1.4},
-        "marker": {"color": colour, "size": 5},
+        "line": {"color": colour, "dash": DASHES[place], "width": 1.6},
+        "marker": {"color": colour, "symbol": SYMBOLS[place], "size": 7},
     }
 
 
@@ -77,12 +76,9 @@ def _laid_out(traces: list[dict[str, Any]], figure: KeyFigure, across: str, *, t
     axis = {"title": {"text": label(across), "standoff": 6}, "automargin": True}
     drawn = layout(HEIGHT, {**axis, "type": "category"} if text else axis)
     unit = f" ({figure.unit})" if figure.unit else ""
-    drawn["title"] = {"text": f"{figure.label}{unit}", "font": {"size": 12}, "x": 0.02}
-    drawn["yaxis"] = {"automargin": True}
-    drawn["margin"] = {"l": 50, "r": 10, "t": 36, "b": 40}
-    drawn["hovermode"] = "closest"
-    drawn["showlegend"] = False
-    return {"data": traces, "layout": drawn}
+    drawn["title"] = {"text": f"{figure.label}{unit}", "font": {"size": 13}, "x": 0, "xref": "paper", "xanchor": "left"}
+    drawn["margin"] |= {"t": 34}
+    return {"data": traces, "layout": {**drawn, "hovermode": "closest", "showlegend": False}}
 
 
 def _finite(value: float) -> float | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cosim.experiments.build import Build, Switches
-from cosim.experiments.run import versions
+from cosim.experiments.manifest import versions
 from cosim.experiments.scenario import Scenario
 from cosim.experiments.sweeps.case import Case
 from cosim.experiments.sweeps.leaves import leaves, with_settings

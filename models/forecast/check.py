@@ -1,6 +1,7 @@
 """Does a forecaster keep the contract? Shipped to users, run on our own."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -31,12 +32,26 @@ def check_forecaster(forecaster: Forecaster) -> list[str]:
 
 def _faults(forecaster: Forecaster, view: ForecastView) -> list[str]:
     expected = (len(view.history), view.count)
-    found = _faults_of("forecast", forecaster.forecast, view, expected)
+    found = _faults_of("forecast", _remembering(forecaster, forecaster.forecast), view, expected)
     if found:
         return found  # an ensemble is often made of the forecast, and would fail like it
     return _faults_of(
-        "ensemble", lambda shown: forecaster.ensemble(shown, _MEMBERS, _draws), view, (_MEMBERS, *expected)
+        "ensemble",
+        _remembering(forecaster, lambda shown: forecaster.ensemble(shown, _MEMBERS, _draws)),
+        view,
+        (_MEMBERS, *expected),
     )
+
+
+def _remembering(forecaster: Forecaster, ask: Ask) -> Ask:
+    """Return an `ask` that always begins with the memory of now."""
+    memory = deepcopy(forecaster.memory())
+
+    def asked(view: ForecastView) -> np.ndarray:
+        forecaster.restore(deepcopy(memory))
+        return ask(view)
+
+    return asked
 
 
 def _faults_of(what: str, ask: Ask, view: ForecastView, expected: tuple[int, ...]) -> list[str]:
@@ -61,7 +76,8 @@ def _faults_of(what: str, ask: Ask, view: ForecastView, expected: tuple[int, ...
 
 def _keeps_nothing(what: str, ask: Ask, view: ForecastView, answer: np.ndarray) -> list[str]:
     """Ask about another world in between: what it saw there must not leak into the first answer."""
-    ask(replace(view, history=view.history * 0.5, truth=None if view.truth is None else view.truth * 0.5))
+    other = None if view.truth is None else view.truth * 0.5
+    ask(replace(view, past=lambda count: view.past(count) * 0.5, truth=other))
     return [] if np.array_equal(answer, ask(view), equal_nan=True) else [f"{what} remembers an earlier view"]
 
 
@@ -79,7 +95,8 @@ def _view(quantity: str, issued_at: int, first: int, count: int, *, clairvoyant:
         issued_at=issued_at,
         first=first,
         count=count,
-        history=history,
+        known=672,
+        past=lambda count: history[:, 672 - count :],
         truth=truth if clairvoyant else None,
         spread=np.full((_ROWS, _PER_DAY), 0.3),
         rho=np.full(_ROWS, 0.9),

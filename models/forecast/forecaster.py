@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,8 +14,8 @@ class ForecastView:
 
     `quantity` is "demand" (<= 0 kW), "generation" (>= 0 kW), "heat_pump" (<= 0 kW) or "price" (EUR/kWh).
     Base intervals before `issued_at` are known; asked for are `count` from `first` >= `issued_at` on.
-    `history` (n, W), read only, ends at `issued_at` - 1. `truth` (n, count) is given to clairvoyant
-    forecasters, None to others. `spread` (n, intervals a day) is the standard deviation by time of day
+    `past(count)` returns the latest of them (n, count), of which there are `known`; `history` (n, known), read only,
+    is all of them. `truth` (n, count) is given to clairvoyant forecasters, None to others. `spread` (n, intervals a day) is the standard deviation by time of day
     (column = interval mod intervals a day) and `rho` (n,) the lag-1 correlation, both from `fit_noise`.
     `normals(first, count)` returns standard normals (n, count) that belong to base intervals: the same
     interval always has the same number, whoever asks and when.
@@ -25,11 +25,17 @@ class ForecastView:
     issued_at: int
     first: int
     count: int
-    history: np.ndarray
+    known: int
+    past: Callable[[int], np.ndarray]
     truth: np.ndarray | None
     spread: np.ndarray
     rho: np.ndarray
     normals: Callable[[int, int], np.ndarray]
+
+    @property
+    def history(self) -> np.ndarray:
+        """All that is known (n, known), read only: it ends at `issued_at` - 1."""
+        return self.past(self.known)
 
     @property
     def intervals_per_day(self) -> int:
@@ -49,13 +55,13 @@ class ForecastView:
         Days are counted back from `issued_at`; there are as many as the history holds, `most` at most.
         """
         day = self.intervals_per_day
-        days = self.history.shape[1] // day
+        days = min(self.known // day, most or self.known)
         if not days:
-            raise ValueError(f"past days need {day} known intervals, were shown {self.history.shape[1]}")
+            raise ValueError(f"past days need {day} known intervals, were shown {self.known}")
         lead = np.arange(self.first, self.first + self.count) - self.issued_at
-        back = np.arange(1, min(days, most or days) + 1)[:, None] * day
-        # Column -day of the history is the same time of day as the interval that is issued first.
-        return self.history[:, self.history.shape[1] - back + lead % day].transpose(1, 0, 2)
+        # Column -day of what is known is the same time of day as the interval that is issued first.
+        back = np.arange(1, days + 1)[:, None] * day
+        return self.past(days * day)[:, days * day - back + lead % day].transpose(1, 0, 2)
 
 
 Draws = Callable[[int, int], np.ndarray]
@@ -67,7 +73,10 @@ one after the other differ by what became known in between.
 
 
 class Forecaster(ABC):
-    """Forecast one quantity of n prosumers; the same view gives the same forecast."""
+    """Forecast one quantity of n prosumers; the same view and the same memory give the same forecast.
+
+    A forecaster that learns from one view to the next overrides `memory` and `restore`.
+    """
 
     name: ClassVar[str]
     clairvoyant: ClassVar[bool] = False
@@ -76,6 +85,16 @@ class Forecaster(ABC):
     @abstractmethod
     def forecast(self, view: ForecastView) -> np.ndarray:
         """Return the forecast (n, count) for the intervals `view.first` to `view.first + view.count - 1`."""
+
+    def memory(self) -> dict[str, Any]:
+        """Return all that it has learnt: a dict of numbers, strings, lists, dicts and arrays, saved with the run.
+
+        By default nothing: a forecaster that keeps something else of its own is another one after a resume.
+        """
+        return {}
+
+    def restore(self, memory: dict[str, Any]) -> None:  # noqa: B027, who has no memory takes none up
+        """Take up what `memory` returned, after a resume and after every tick."""
 
     def ensemble(self, view: ForecastView, members: int, draws: Draws) -> np.ndarray:  # noqa: ARG002, draws know it
         """Return what may come instead (members, n, count), each member as likely as the others.

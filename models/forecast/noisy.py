@@ -46,18 +46,14 @@ class Noisy(Forecaster):
 
     def _scaled(self, view: ForecastView, normals: Callable[[int, int], np.ndarray]) -> np.ndarray:
         """Return the error that innovations (..., n, interval) make (..., n, count)."""
-        last = view.first + view.count - 1
-        steps = last - view.issued_at + 1
-        eps = normals(view.issued_at, steps)
-        path = np.empty_like(eps)
-        level = np.zeros(eps.shape[:-1])
-        for step in range(steps):
-            level = view.rho * level + eps[..., step]
-            path[..., step] = level
-        targets = np.arange(view.first, last + 1)
-        spread = view.spread[:, targets % view.intervals_per_day]
-        width = self.share * np.sqrt(1.0 - view.rho**2)[:, None]
-        error: np.ndarray = width * spread * path[..., view.first - view.issued_at :]
+        # Loading numba takes longer than most commands that never forecast.
+        from cosim.models.forecast.kernel_noisy import walk
+
+        eps = normals(view.issued_at, view.first + view.count - view.issued_at)
+        error = np.empty((*eps.shape[:-1], view.count))
+        width = self.share * np.sqrt(1.0 - view.rho**2)
+        flat = eps.reshape(-1, eps.shape[-1])
+        walk(flat, view.rho, width, view.spread, view.first, error.reshape(-1, view.count))
         return error
 
 

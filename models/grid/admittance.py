@@ -69,6 +69,13 @@ class Admittance:
             return np.zeros((0, 0), dtype=complex)
         return np.linalg.inv(self.ybus[self.pq][:, self.pq].toarray())
 
+    def voltages(self, vm_pu: np.ndarray, va_rad: np.ndarray) -> np.ndarray:
+        """Put voltages of the feeder's buses (B,), (B,) on the internal ones, the no-load ones elsewhere: (N,)."""
+        voltage, on = self.no_load.copy(), self.energised & (vm_pu > 0.0)
+        voltage[self.internal[on]] = vm_pu[on] * np.exp(1j * va_rad[on])
+        voltage[self.ref] = self.v_slack
+        return voltage
+
     def gather(self, p_kw: np.ndarray, q_kvar: np.ndarray) -> np.ndarray:
         """Sum injections at feeder buses (B,) over internal buses: complex power in pu (N,)."""
         on = self.energised

@@ -99,9 +99,9 @@ class Newton:
         by_magnitude = np.bincount(self._column, a.real, size) + power.real
         return np.column_stack([by_angle[pq], by_magnitude[pq]]).ravel()
 
-    def solve(self, injection: np.ndarray) -> Solution:
-        """Solve for the voltages (N,) at complex injections in pu (N,), from the no-load voltages."""
-        pq, voltage = self.admittance.pq, self.admittance.no_load.copy()
+    def solve(self, injection: np.ndarray, start: np.ndarray | None = None) -> Solution:
+        """Solve for the voltages (N,) at complex injections in pu (N,), from given or else the no-load voltages."""
+        pq, voltage = self.admittance.pq, (self.admittance.no_load if start is None else start).copy()
         magnitude, angle = np.abs(voltage), np.angle(voltage)
         with np.errstate(all="ignore"):  # a diverging iteration overflows; the end says so
             for iteration in range(MAX_ITERATIONS + 1):

@@ -65,11 +65,18 @@ class PowerFlow:
         """Return the matrices of a switch state (L,), by default `self.closed`."""
         return self._case(closed).admittance
 
-    def solve(self, p_kw: np.ndarray, q_kvar: np.ndarray, closed: np.ndarray | None = None) -> GridState | Diverged:
+    def solve(
+        self,
+        p_kw: np.ndarray,
+        q_kvar: np.ndarray,
+        closed: np.ndarray | None = None,
+        start: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> GridState | Diverged:
         """Solve for the whole injection of every bus, positive into the grid (B,), in a switch state (L,).
 
         The base loads of the file are not added. A branch in the state of the file stays as the file has it:
         a line open at one end only keeps its charging current. One opened here is open at both ends.
+        `start` are voltages in pu and radians (B,), (B,) to begin with; those without load if absent.
         ValueError for a wrong shape, NaN or infinity.
         """
         buses = self.feeder.bus_ids.shape
@@ -77,7 +84,8 @@ class PowerFlow:
         if p_kw.shape != buses or q_kvar.shape != buses or not np.isfinite(p_kw + q_kvar).all():
             raise ValueError(f"injections must be finite columns of shape {buses}: {p_kw.shape}, {q_kvar.shape}")
         case = self._case(closed)
-        solution = case.solve(case.admittance.gather(p_kw, q_kvar))
+        begin = None if start is None else case.admittance.voltages(*start)
+        solution = case.solve(case.admittance.gather(p_kw, q_kvar), begin)
         if not solution.converged:
             left = solution.mismatch * case.admittance.base_kva if np.isfinite(solution.mismatch) else np.inf
             return Diverged("no voltages carry these injections (Newton did not converge)", solution.iterations, left)
@@ -193,8 +201,8 @@ class PandapowerNewton:
         self._case["bus"] = np.zeros((admittance.size, bus_cols))
         self._case |= {"baseMVA": admittance.base_kva / 1e3, "source_dc": np.zeros((0, 14)), "internal": {}}
 
-    def solve(self, injection: np.ndarray) -> Solution:
-        """Solve for the voltages (N,) at complex injections in pu (N,), from the no-load or the proposed voltages."""
+    def solve(self, injection: np.ndarray, start: np.ndarray | None = None) -> Solution:
+        """Solve for voltages (N,) at complex injections in pu (N,), from given, proposed or else no-load voltages."""
         from pandapower.pypower.newtonpf import newtonpf
 
         options = {
@@ -211,13 +219,12 @@ class PandapowerNewton:
         own, none = self.admittance, np.zeros(0, dtype=np.int64)
         if not len(own.pq):
             return Solution(own.no_load, converged=True, iterations=0, mismatch=0.0)
-        ybus, start = self._ybus, own.no_load.copy()
-        proposed = self._proposer.solve(injection) if self._proposer else None
-        if proposed is not None and proposed.converged:
-            start = proposed.voltage
+        proposed = self._proposer.solve(injection, start) if self._proposer else None
+        begin = proposed.voltage if proposed is not None and proposed.converged else start
+        begin = (own.no_load if begin is None else begin).copy()
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # a diverging iteration overflows; the end says so
-            voltage, converged, steps, *_ = newtonpf(ybus, injection, start, own.ref, none, own.pq, self._case, options)
+            voltage, converged, steps, *_ = newtonpf(self._ybus, injection, begin, own.ref, none, own.pq, self._case, options)
             gap = (voltage * np.conj(own.ybus @ voltage) - injection)[own.pq]
         taken = int(steps) + (proposed.iterations if proposed else 0)
         return Solution(voltage, bool(converged), taken, float(np.abs(gap).max(initial=0.0)))

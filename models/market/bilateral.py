@@ -1,6 +1,5 @@
 """Bilateral trading: everybody deals with partners of its own choice, some dearer to it than others."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -8,38 +7,9 @@ import numpy as np
 from cosim.models.market.mechanism import Clearing, MarketContext, Mechanism, Trades
 from cosim.models.market.merit_order import mean_price
 from cosim.models.market.order import SELL, WH_PER_KWH, Orders
+from cosim.models.market.partners import Partners
 from cosim.models.market.uniform_price import UniformPrice
 from cosim.models.optimisation.pairwise import Pairs, agree
-
-
-@dataclass(frozen=True, slots=True)
-class Partners:
-    """Who deals with whom: pairs of prosumers as columns (e,), each in either direction.
-
-    `one`, `other` int64 rows; `one_cost_eur_per_kwh`, `other_cost_eur_per_kwh` >= 0 what a kWh traded with the other
-    is worth less to each than one traded with its favourite: distance, origin, trust. Raises ValueError on other costs
-    and on columns that differ in length.
-    """
-
-    one: np.ndarray
-    other: np.ndarray
-    one_cost_eur_per_kwh: np.ndarray
-    other_cost_eur_per_kwh: np.ndarray
-
-    def __post_init__(self) -> None:
-        costs = np.concatenate([self.one_cost_eur_per_kwh, self.other_cost_eur_per_kwh])
-        if len({len(self.one), len(self.other), len(self.one_cost_eur_per_kwh), len(costs) - len(self.one)}) > 1:
-            raise ValueError("columns of partners differ in length")
-        if not (costs >= 0.0).all() or not np.isfinite(costs).all():
-            raise ValueError("costs of partners must be finite and at least 0")
-
-    def directed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return seller, buyer, cost to seller and to buyer of each pair in both directions (2 e,), sorted."""
-        seller, buyer = np.concatenate([self.one, self.other]), np.concatenate([self.other, self.one])
-        costs = self.one_cost_eur_per_kwh, self.other_cost_eur_per_kwh
-        sells, buys = np.concatenate(costs), np.concatenate(costs[::-1])
-        order = np.lexsort((buys, sells, buyer, seller))
-        return seller[order], buyer[order], sells[order], buys[order]
 
 
 class Bilateral(Mechanism):
@@ -48,14 +18,15 @@ class Bilateral(Mechanism):
     Pairs negotiate by consensus (`optimisation.pairwise`, after Sorin, Bobo, Pinson 2019, doi
     10.1109/TPWRS.2018.2872880): trades maximise the welfare that limits state less what partners cost, up to whole Wh.
     Where nobody minds with whom it trades the pool of the uniform-price auction has the same welfare; it is cleared
-    and its energy allocated to pairs. A class of your own gives partners: ``super().__init__(Partners(...))``.
+    and its energy allocated to pairs. A scenario declares partners (``[market] partners``), as does a class of your
+    own: ``super().__init__(Partners.both_ways(...))``.
     """
 
     name: ClassVar[str] = "bilateral"
     claims: ClassVar[frozenset[str]] = frozenset({"budget_balanced", "no_deficit", "individually_rational"})
 
     def __init__(self, partners: Partners | None = None) -> None:
-        self._partners = partners
+        self._partners = None if partners is None else partners.in_order()
 
     def clear(self, orders: Orders, context: MarketContext) -> Clearing:
         if self._partners is None:
@@ -100,14 +71,13 @@ def whole_wh(
 
 def _pairs(offers: Orders, bids: Orders, partners: Partners, context: MarketContext) -> Pairs:
     """Join offers and bids, both sorted by owner, along partnerships; keep pairs that both gain from."""
-    seller, buyer, sells, buys = partners.directed()
-    first_offer, offered = _span(offers.owner, seller)
-    first_bid, asked = _span(bids.owner, buyer)
-    pair = np.repeat(np.arange(len(seller)), offered * asked)
+    first_offer, offered = _span(offers.owner, partners.seller)
+    first_bid, asked = _span(bids.owner, partners.buyer)
+    pair = np.repeat(np.arange(len(partners.seller)), offered * asked)
     within = np.arange(len(pair)) - np.repeat(np.cumsum(offered * asked) - offered * asked, offered * asked)
     offer, bid = first_offer[pair] + within // asked[pair], first_bid[pair] + within % asked[pair]
-    ask = offers.limit_eur_per_kwh[offer] + sells[pair]
-    worth = bids.limit_eur_per_kwh[bid] - buys[pair]
+    ask = offers.limit_eur_per_kwh[offer] + partners.seller_cost_eur_per_kwh[pair]
+    worth = bids.limit_eur_per_kwh[bid] - partners.buyer_cost_eur_per_kwh[pair]
     both_gain = worth > ask
     return Pairs(
         offer[both_gain],

@@ -49,6 +49,7 @@ from cosim.models.optimisation.kernel_program import (
     workspace,
 )
 from cosim.models.optimisation.kernel_sweeps import backward, forward
+from cosim.models.threads import side_by_side
 
 SOLVED, IMPOSSIBLE, STALLED = 0, 1, 2
 VALUE, ENVELOPE_VALUE = CONTROLS, CONTROLS + 1
@@ -58,6 +59,8 @@ _SHARE = 0.999
 _GAP = 3e-10
 _RESIDUAL = 1e-9
 _ROUNDS = 60
+_GROUPS_A_THREAD = 3
+"""Fewer groups are planned sooner than a thread is started."""
 
 PYTHON_LANES = 256
 """Lanes of a kernel that plain Python runs, where wide arrays pay and memory is the limit."""
@@ -160,7 +163,12 @@ def solve(table: np.ndarray, traits: np.ndarray, hours: np.ndarray) -> tuple[np.
         with np.errstate(all="ignore"):
             _solve(table, traits, hours, *_groups(present, PYTHON_LANES), out, status)
     else:
-        _compiled()(table, traits, hours, *_groups(present, LANES), out, status)
+        kernel, (groups, needed) = _compiled(), _groups(present, LANES)
+
+        def some(first: int, end: int) -> None:
+            kernel(table, traits, hours, groups[first:end], needed[first:end], out, status)
+
+        side_by_side(some, len(groups), least=_GROUPS_A_THREAD)
     return out, status
 
 

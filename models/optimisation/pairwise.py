@@ -20,7 +20,7 @@ from cosim.models.optimisation.consensus_rounds import Moderation
 SPREAD_SHARE = 0.005
 """Curvature of what trades cost each side, over the penalty: it costs less than a thousandth of the welfare."""
 ROUNDS = 3000
-TOLERANCE = Tolerance(absolute_kw=1e-4, relative=0.0, worst_kw=1e-3)
+TOLERANCE = Tolerance(absolute_kw=1e-6, relative=0.0, worst_kw=1e-5)
 
 
 @dataclass(frozen=True, slots=True)

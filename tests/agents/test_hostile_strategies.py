@@ -299,17 +299,41 @@ def test_strategies_that_cannot_begin_are_the_users_mistake(short_runs):
             played(short_runs, make)
 
 
-def test_memory_that_cannot_be_kept_is_told_at_the_first_commit(short_runs, tmp_path):
-    """An open file or an object in a memory is bad input, named with its place."""
+@pytest.mark.parametrize("cohort", [False, True])
+def test_memory_that_cannot_be_kept_retires_a_strategy(short_runs, tmp_path, cohort):
+    """An open file in a memory is an event with its place; from then on the fallback acts, after a resume, too."""
     from cosim.clock import Clock
     from cosim.journal import Journal
 
-    class Keeps(BiddingStrategy):
-        def __init__(self):
+    class KeepsOne(BiddingStrategy):
+        def learn(self, outcome):
             self.out = sys.stdout
 
-    world = short_runs.world(2, people__strategies={WHO: short_runs.plugin(Keeps)})
-    journal = Journal.create(tmp_path / "run", {})
-    with pytest.raises(BadInputError, match=rf"strategy of {WHO}: state\.out is a \w+, which cannot be kept"):
-        Clock(world, journal).run()
-    journal.close()
+        def dispatch(self, view, chance):
+            return Decision() if not vars(self) else None
+
+    class Keeps(Truthful):
+        def learn(self, outcome, memory):
+            memory["out"] = sys.stdout
+
+        def dispatch(self, view, memory, chance):
+            return None if memory else super().dispatch(view, memory, chance)
+
+    name = short_runs.plugin(Keeps if cohort else KeepsOne)
+    worlds = [short_runs.world(4, people__strategies={WHO: name}) for _ in range(3)]
+    whole, broken, resumed = worlds
+    journals = [Journal.create(tmp_path / place, {}) for place in ("whole", "broken")]
+    Clock(whole, journals[0]).run()
+    Clock(broken, journals[1], lambda now: now < 2).run()
+    resumed.restore(journals[1].latest()[1])
+    Clock(resumed, journals[1]).run()
+    for journal in journals:
+        events = [line for _, columns in journal.pending("events") for line in zip(*columns.values(), strict=True)]
+        retired = [line for line in events if "plugin_retired" in line]
+        who = name if cohort else WHO
+        assert len(retired) == 1
+        assert any(f"strategy of {who}: state.out is a " in str(item) for item in retired[0])
+        # What broke the contract in its tick is noted once; the fallback breaks it never.
+        assert sum("plugin_refused" in line for line in events) == 1
+        journal.close()
+    assert whole.state.digest == resumed.state.digest

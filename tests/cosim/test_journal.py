@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,15 @@ TABLES = {"prosumers": {"net_kw": np.arange(2.0)}, "events": {"agent": []}}
 def journal(tmp_path):
     """Return a journal in a new folder."""
     opened = Journal.create(tmp_path / "run", {"scenario": {"name": "x"}})
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Return the journal of another run, with a tick."""
+    opened = Journal.create(tmp_path / "other", {"scenario": {"name": "y", "seed": 2}})
+    opened.commit(1, {"tick": 2}, TABLES, 0)
     yield opened
     opened.close()
 
@@ -87,13 +97,82 @@ def test_a_damaged_state_is_refused(journal):
 def test_damaged_results_are_refused(journal):
     """A damaged row of results is a StorageError, not nonsense in a table."""
     journal.commit(1, {"tick": 2}, TABLES, 0)
-    spoil(journal, "UPDATE pending SET body = x'00'")
-    with pytest.raises(StorageError, match="not a cosim record"):
+    spoil(journal, "UPDATE pending SET body = CAST(substr(body, 1, length(body) - 1) || x'01' AS BLOB)")
+    with pytest.raises(StorageError, match="prosumers of interval 0 is damaged"):
         list(journal.pending("prosumers"))
+    with pytest.raises(StorageError, match=r"events of interval 0 is damaged.*; prosumers of interval 0 is damaged"):
+        journal.verify()
+
+
+def test_where_the_last_state_is_damaged_the_one_before_it_is_offered(journal):
+    """The message names the way, and that way leads to the state before; a first state has none before it."""
+    journal.commit(1, {"tick": 2}, {}, 0)
+    with pytest.raises(StorageError, match="holds no state before the last one"):
+        journal.latest(previous=True)
+    journal.commit(2, {"tick": 3}, {}, 1)
+    spoil(journal, "UPDATE state SET body = CAST(body || x'00' AS BLOB) WHERE tick = 2")
+    with pytest.raises(StorageError, match=r"tick 2 is damaged.*--from-previous` goes on from tick 1"):
+        journal.latest()
+    assert journal.latest(previous=True) == (1, {"tick": 2})
+    spoil(journal, "UPDATE state SET body = CAST(body || x'00' AS BLOB) WHERE tick = 1")
+    with pytest.raises(StorageError, match=r"the state of tick 2 is damaged \(its checksum differs\)$"):
+        journal.latest()
+    with pytest.raises(StorageError, match="the state of tick 1 is damaged"):
+        journal.latest(previous=True)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE state SET tick = 7", "UPDATE state SET digest = x'00'"])
+def test_a_state_belongs_to_its_tick(journal, statement):
+    """A state that has been moved to another tick, or whose checksum is damaged itself, is refused."""
+    journal.commit(1, {"tick": 2}, {}, 0)
+    spoil(journal, statement)
+    with pytest.raises(StorageError, match="is damaged"):
+        journal.latest()
+
+
+def test_a_journal_of_another_run_is_refused(journal, other):
+    """Copied in, a journal is named with its run; so is a manifest that has been changed or exchanged."""
+    for opened in (journal, other):
+        opened.close()
+    (journal.folder / "journal.sqlite").write_bytes((other.folder / "journal.sqlite").read_bytes())
+    told = "journal.sqlite is of y with seed 2, manifest.json of x with seed None"
+    for writing in (False, True):
+        with pytest.raises(StorageError, match=told):
+            Journal.open(journal.folder, writing=writing)
+    write_json(other.folder / "manifest.json", {**read_manifest(other.folder), "plugins": ["mine"]})
+    with pytest.raises(StorageError, match=r"manifest\.json has been changed"):
+        Journal.open(other.folder)
+
+
+def test_a_state_of_another_run_is_refused(journal, other):
+    """Rows copied from one database into another keep the mark of their run."""
+    with sqlite3.connect(other.folder / "journal.sqlite") as db:
+        row = db.execute("SELECT tick, digest, body FROM state").fetchone()
+    db.close()
+    spoil(journal, "INSERT INTO state VALUES (?, ?, ?)", *row)
+    with pytest.raises(StorageError, match="the state of tick 1 is damaged"):
+        journal.latest()
+
+
+def test_a_journal_that_names_no_run_is_refused(journal):
+    """Where states have no run to belong to, nobody can say whose they are."""
+    journal.commit(1, {"tick": 2}, {}, 0)
+    spoil(journal, "DELETE FROM run")
+    with pytest.raises(StorageError, match="is of an unknown run"):
+        Journal.open(journal.folder)
+
+
+def test_what_comes_after_a_run_has_begun_is_no_part_of_its_identity(journal):
+    """The result's hash and accepted changes are added to a manifest without making it another run's."""
+    journal.close()
+    kept = read_manifest(journal.folder)
+    write_json(journal.folder / "manifest.json", {**kept, "result_sha256": "00", "changes": ["numpy"]})
+    Journal.open(journal.folder).close()
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):
     """A foreign file of that name is not touched."""
+    write_json(tmp_path / "manifest.json", {"format": FORMAT})
     (tmp_path / "journal.sqlite").write_bytes(b"something else entirely" * 100)
     with pytest.raises(StorageError, match="not a database"):
         Journal.open(tmp_path)
@@ -104,6 +183,7 @@ def test_a_database_of_somebody_else_is_refused(tmp_path):
     with sqlite3.connect(tmp_path / "journal.sqlite") as db:
         db.execute("CREATE TABLE state (city TEXT)")
     db.close()
+    write_json(tmp_path / "manifest.json", {"format": FORMAT})
     journal = Journal.open(tmp_path)
     with pytest.raises(StorageError, match="no such column"):
         journal.latest()
@@ -174,13 +254,74 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
 
 def test_sealing_moves_rows_from_the_journal_to_the_list_of_parts(journal):
     """Once a part is listed its rows leave the journal, and only they."""
+    part = journal.folder / "tables" / "prosumers-0000.parquet"
+    part.write_bytes(b"rows")
     for interval in range(4):
         journal.commit(interval + 1, {}, TABLES, interval)
-    journal.sealed(0, {"prosumers": "prosumers-0000.parquet"}, 0, 2)
-    assert journal.parts("prosumers") == [journal.folder / "tables" / "prosumers-0000.parquet"]
+    journal.sealed(0, {"prosumers": part.name}, 0, 2)
+    assert journal.parts("prosumers") == [part]
     assert journal.part_names() == ["prosumers"]
     assert [interval for interval, _ in journal.pending("prosumers")] == [3]
     assert journal.first_pending() == 3
+
+
+def test_a_part_that_cannot_be_read_is_not_listed(journal):
+    """If a part is not there when it is to be listed, its rows stay where they are."""
+    journal.commit(1, {}, TABLES, 0)
+    with pytest.raises(StorageError, match="prosumers-0000"):
+        journal.sealed(0, {"prosumers": "prosumers-0000.parquet"}, 0, 0)
+    assert journal.first_pending() == 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda part: part.unlink(), "is missing"),
+        (lambda part: part.write_bytes(part.read_bytes()[:-1]), "is damaged"),
+        (lambda part: part.write_bytes(b"rowz"), "is damaged"),
+    ],
+)
+def test_a_part_that_is_missing_or_damaged_is_named(journal, damage, words):
+    """Cut short, changed, or gone: readers and the resume say which part it is, and that there is no other copy."""
+    part = journal.folder / "tables" / "prosumers-0000.parquet"
+    part.write_bytes(b"rows")
+    journal.sealed(0, {"prosumers": part.name}, 0, 2)
+    journal.verify()
+    damage(part)
+    told = f"tables/prosumers-0000.parquet {words}"
+    with pytest.raises(StorageError, match=told):
+        journal.parts("prosumers")
+    with pytest.raises(StorageError, match=f"{told}.*run the scenario again"):
+        journal.verify()
+
+
+def test_what_is_in_a_part_is_not_settled_again(journal):
+    """Going on from the state before the last may repeat the last interval of a sealed day: the part keeps it."""
+    part = journal.folder / "tables" / "prosumers-0000.parquet"
+    part.write_bytes(b"rows")
+    for interval in range(3):
+        journal.commit(interval + 1, {}, TABLES, interval)
+    journal.sealed(0, {"prosumers": part.name}, 0, 2)
+    journal.close()
+    again = Journal.open(journal.folder, writing=True)
+    again.commit(3, {}, TABLES, 2)
+    assert again.first_pending() is None
+    again.commit(4, {}, TABLES, 3)
+    assert again.first_pending() == 3
+    again.close()
+
+
+def test_a_full_database_leaves_the_last_whole_tick(journal):
+    """Where the database may grow no further, the commit fails with the cause, and what was committed stands."""
+    journal.commit(1, {"tick": 2}, TABLES, 0)
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StorageError, match="full"):
+        journal.commit(2, {"tick": 3, "soc_kwh": np.zeros(10_000)}, TABLES, 1)
+    assert journal.latest() == (1, {"tick": 2})
+    journal._db.execute("PRAGMA max_page_count = 1000000")
+    journal.commit(2, {"tick": 3}, TABLES, 1)
+    assert journal.latest() == (2, {"tick": 3})
 
 
 def test_a_change_of_the_working_directory_does_not_move_a_run(tmp_path, monkeypatch):
@@ -218,3 +359,21 @@ def test_one_writer_at_a_time(tmp_path):
     Journal.open(first.folder).close()
     first.close()
     Journal.open(first.folder, writing=True).close()
+
+
+def test_a_writer_can_wait_for_another(tmp_path):
+    """With `wait` the end of the other writer is waited for, and then the run is this one's."""
+    first = Journal.create(tmp_path / "run", {})
+    ended = []
+    threading.Timer(0.2, lambda: (ended.append(True), first._lock.close())).start()
+    second = Journal.open(first.folder, writing=True, wait=True)
+    assert ended
+    second.close()
+    first.close()
+
+
+def test_what_a_killed_beginning_left_is_no_obstacle(tmp_path):
+    """A folder that holds nothing but half a manifest is as good as empty."""
+    (tmp_path / "manifest.json.tmp").write_text("{")
+    Journal.create(tmp_path, {}).close()
+    assert read_manifest(tmp_path) == {"format": FORMAT}

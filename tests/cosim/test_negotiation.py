@@ -6,11 +6,12 @@ import pytest
 from cosim.agents.dso.room_desk import RoomDesk
 from cosim.converse import converse
 from cosim.experiments.studies.ndoe33 import Case, CaseOperator, CaseProsumers, negotiate, pool_of
+from cosim.messages import NEGOTIATION_CHANNEL
 from cosim.models.ndoe33 import load
 from cosim.models.optimisation.consensus import Tolerance
 from cosim.models.optimisation.room import Box
 from cosim.negotiation import Terms, negotiated
-from cosim.post import Losses, Post, transcript
+from cosim.post import Channel, Lines, Post, transcript
 from cosim.randomness import Chance
 
 IDS = tuple(f"home-{row}" for row in range(10))
@@ -20,6 +21,11 @@ IDS = tuple(f"home-{row}" for row in range(10))
 def case() -> Case:
     """Return the ten-prosumer case."""
     return Case(load())
+
+
+def lossy_lines(share: float, uniforms) -> Lines:
+    """Return channels on which a share of a negotiation's letters is lost."""
+    return Lines(uniforms, {NEGOTIATION_CHANNEL: Channel(lost=share)})
 
 
 def terms(**changed) -> Terms:
@@ -103,9 +109,9 @@ def test_norms_tell_nothing_about_a_single_prosumer(case):
 def test_lost_letters_change_neither_safety_nor_much_of_the_value(case, share):
     """Whoever is not heard in a round keeps its last word; the outcome is the same within 0.1 %, and carried by AC."""
     chance = Chance(7)
-    losses = Losses(share, lambda purpose, index: chance.uniforms(IDS, purpose, index, 1)[:, 0])
+    lines = lossy_lines(share, lambda purpose, index: chance.uniforms(IDS, purpose, index, 1)[:, 0])
     whole = negotiate(case, terms(rounds=150, pool=True))
-    lossy = negotiate(case, terms(rounds=150, pool=True), losses=losses)
+    lossy = negotiate(case, terms(rounds=150, pool=True), lines=lines)
     worth = [
         case.worth(one.grant.room.lower_kw, one.grant.room.upper_kw, one.trade_kw).objective_eur
         for one in (whole, lossy)
@@ -120,8 +126,8 @@ def test_lost_letters_change_neither_safety_nor_much_of_the_value(case, share):
 def test_who_never_answers_keeps_its_fair_share_at_most(case):
     """After ten rounds of silence somebody's room is settled without it."""
     deaf = np.arange(10) == 3
-    losses = Losses(0.5, lambda purpose, _index: np.where(deaf & ("Bid" in purpose), 0.0, 1.0))
-    outcome = negotiate(case, terms(rounds=14, pool=True), losses=losses)
+    lines = lossy_lines(0.5, lambda purpose, _index: np.where(deaf & ("Bid" in purpose), 0.0, 1.0))
+    outcome = negotiate(case, terms(rounds=14, pool=True), lines=lines)
     assert np.all(outcome.grant.room.upper_kw[3] <= case.data.fair_upper_kw[3] + 1e-6)
     assert np.all(outcome.grant.room.lower_kw[3] >= case.data.fair_lower_kw[3] - 1e-6)
 

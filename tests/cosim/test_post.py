@@ -170,6 +170,8 @@ def told(letter) -> str:
     parts = []
     for item in fields(letter)[1:]:
         value = getattr(letter, item.name)
+        if item.name == "arrived" and value is None:
+            continue
         if is_dataclass(value):
             parts += [f"{column.name} {spelt(getattr(value, column.name))}" for column in fields(value)]
         else:

@@ -2,6 +2,7 @@
 
 import json
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from cosim.experiments.convert import convert
 from cosim.experiments.scenario import Scenario
 from cosim.models.errors import BadInputError
 
+CASES = Path(__file__).parent.parent / "cases" / "foreign"
 CODE = """
 %% convert branch impedances from Ohms to p.u.
 [PQ, PV, REF, NONE, BUS_I, BUS_TYPE, PD, QD, GS, BS, BUS_AREA, VM, ...
@@ -24,16 +26,6 @@ mpc.branch(:, [BR_R BR_X]) = mpc.branch(:, [BR_R BR_X]) / (Vbase^2 / Sbase);
 
 %% convert loads from kW to MW
 mpc.bus(:, [PD, QD]) = mpc.bus(:, [PD, QD]) / 1e3;
-"""
-CIRCUIT = """
-Clear
-New Circuit.small basekv=12.66 pu=1.0 phases=3 bus1=source MVAsc3=1000000 MVAsc1=1000000
-New Line.one phases=3 bus1=source bus2=a r1=0.0922 x1=0.047 r0=0.0922 x0=0.047 c1=0 c0=0 length=1 units=km
-New Line.two phases=3 bus1=a bus2=b r1=0.493 x1=0.2511 r0=0.493 x0=0.2511 c1=0 c0=0 length=1 units=km
-New Load.b phases=3 bus1=b kv=12.66 kw=900 kvar=400 model=1
-Set voltagebases=[12.66]
-CalcVoltageBases
-Solve
 """
 
 
@@ -85,8 +77,7 @@ def test_what_was_converted_is_a_network_for_scenarios(tmp_path):
 def test_a_circuit_of_opendss(tmp_path):
     """Two lines and a load: the loss is that of the current that the load draws."""
     pytest.importorskip("opendssdirect", reason="the extra `engines` is not installed")
-    (tmp_path / "master.dss").write_text(CIRCUIT)
-    figures = convert(tmp_path / "master.dss", tmp_path / "small.json")
+    figures = convert(CASES / "small.dss", tmp_path / "small.json")
     assert figures["slack_kw"] == pytest.approx(900.0 + figures["loss_kw"], abs=1e-3)
     amperes = (900.0**2 + 400.0**2) ** 0.5 / (3**0.5 * 12.66 * figures["vm_min_pu"])
     assert figures["loss_kw"] == pytest.approx(3 * amperes**2 * (0.0922 + 0.493) / 1e3, rel=1e-3)

@@ -59,7 +59,7 @@ def test_without_a_day_gate_room_is_settled_once(short_runs):
 def test_a_negotiated_run_repeats_bit_for_bit(short_runs):
     """The same seed says the same letters and ends at the same hash, with letters lost or without."""
     for lost in (0.0, 0.3):
-        runs = [short_runs.world(3, negotiation__letters_lost_share=lost, **NEGOTIATED) for _ in range(2)]
+        runs = [short_runs.world(3, faults__negotiation={"lost": lost}, **NEGOTIATED) for _ in range(2)]
         for world in runs:
             short_runs.play(world)
         assert runs[0].state.digest == runs[1].state.digest

@@ -24,10 +24,11 @@ MORE = {
     "market": ["mechanism", "fee_eur_per_kwh", "gate_lead_intervals"],
     "operator": ["envelopes", "curtailment", "tighten_rounds"],
     "forecast": ["kind", "share"],
-    "negotiation": ["rounds", "steps", "day_gate_hour", "penalty", "ambiguity", "letters_lost_share"],
+    "negotiation": ["rounds", "steps", "day_gate_hour", "penalty", "ambiguity"],
     "inverter": ["reactive", "active", "q_u_pu", "p_u_pu", "kva_per_kw"],
     "reconfiguration": ["kind", "kicks", "operation_eur", "most_per_day", "on_violation", "on_error"],
     "profiles": ["files", "price", "price_unit"],
+    "faults": ["operator", "meter", "silences", "wrong_meters", "branches", "price_gaps"],
     "time": ["interval_s", "zone"],
 }
 WORDS = [

@@ -20,7 +20,6 @@ from cosim.guard import Guard
 from cosim.locking import freeze, locked
 from cosim.messages import RoomRequest
 from cosim.models.envelope import Envelopes
-from cosim.models.errors import BadInputError
 from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.feeder import load_feeder
 from cosim.models.grid.state import Limits
@@ -81,10 +80,9 @@ class _Rehearsal:
     def play(self, scenes: list[tuple[str, GrantView]]) -> "_Rehearsal":
         """Ask for a grant in every situation; stop at the first that fails."""
         for name, view in scenes:
-            try:
-                self.memories[name] = encode(self._operator.memory())
-            except BadInputError as error:
-                self.faults.append(f"keeps what cannot be saved: {error} ({name})")
+            self.memories[name] = encode(self._operator.memory())
+            self.faults += [f"{event.detail} ({name})" for event in self._guard.take()]
+            if self.faults:
                 return self
             self.ask(name, view)
             if self.faults:

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from cosim.agents.dso.envelopes.policy import EnvelopePolicy, Grant, Memory
 from cosim.agents.dso.office import GridOffice
-from cosim.models.envelope import Envelopes
+from cosim.models.static_bands import EXPORT_SHARE, IMPORT_SHARE, static_bands
 from cosim.views import GrantView
 
 
@@ -19,10 +17,9 @@ class StaticEnvelopes(EnvelopePolicy):
     """
 
     name = "static"
-    export_share: float = 0.7
-    import_share: float = 1.0
+    export_share: float = EXPORT_SHARE
+    import_share: float = IMPORT_SHARE
 
     def grant(self, view: GrantView, office: GridOffice, memory: Memory) -> Grant:  # noqa: ARG002
-        lower = np.minimum(-self.import_share * office.connection_kw, view.request.firm_kw)
-        upper = np.maximum(self.export_share * office.connection_kw, view.request.firm_kw)
-        return Grant(Envelopes(lower, upper))
+        shares = self.export_share, self.import_share
+        return Grant(static_bands(office.connection_kw, view.request.firm_kw, *shares))

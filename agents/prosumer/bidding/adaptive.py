@@ -56,9 +56,10 @@ SELLING, BUYING = 0, 1
 class Adaptive(CohortStrategy):
     """One order a prosumer: its natural net energy at its reservation price and a learnt margin.
 
-    Memory, with n prosumers: `rate`, `inertia` (n,); `margin`, `momentum` (2, n), selling and buying; and of the orders
-    not settled yet, by interval modulo `SLOTS`: `ordered_wh` (SLOTS, n), sold positive, `worth` (SLOTS, n), the share x
-    of the reservation price, and `relative`, `absolute` (SLOTS, n), which are r and a.
+    Memory, with n prosumers: `begun` (n,), whether the traits are drawn; `rate`, `inertia` (n,); `margin`, `momentum`
+    (2, n), selling and buying; and of the orders not settled yet, by interval modulo `SLOTS`: `ordered_wh` (SLOTS, n),
+    sold positive, `worth` (SLOTS, n), the share x of the reservation price, and `relative`, `absolute` (SLOTS, n),
+    which are r and a.
     """
 
     name = "adaptive"
@@ -67,7 +68,7 @@ class Adaptive(CohortStrategy):
         count = len(ids)
         slots = {name: np.zeros((SLOTS, count)) for name in ("worth", "relative", "absolute")}
         return {
-            "begun": False,
+            "begun": np.zeros(count, dtype=bool),
             "rate": np.zeros(count),
             "inertia": np.zeros(count),
             "margin": np.zeros((2, count)),
@@ -78,8 +79,8 @@ class Adaptive(CohortStrategy):
 
     def bid(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> Orders:
         draws = chance.uniforms(6).T
-        if not memory["begun"]:
-            memory |= _traits(draws[2:])
+        if not memory["begun"].all():
+            memory |= _traits(draws[2:], memory)
         orders = honest_orders(view)
         worth = orders.limit_eur_per_kwh
         side = np.where(orders.side == SELL, SELLING, BUYING)
@@ -109,15 +110,16 @@ class Adaptive(CohortStrategy):
         _settle(memory, slot)
 
 
-def _traits(draws: np.ndarray) -> Memory:
-    """Return what each trader is born with, from four uniform draws (4, n)."""
+def _traits(draws: np.ndarray, memory: Memory) -> Memory:
+    """Return what each trader is born with, from four uniform draws (4, n), but for those who are born already."""
     rate, inertia, first_sale, first_purchase = draws
-    return {
-        "begun": True,
+    born = {
         "rate": _within(RATE, rate),
         "inertia": _within(INERTIA, inertia),
         "margin": _within(FIRST_MARGIN, np.stack([first_sale, first_purchase])),
     }
+    kept = {name: np.where(memory["begun"], memory[name], traits) for name, traits in born.items()}
+    return {"begun": np.ones_like(memory["begun"]), **kept}
 
 
 def _within(bounds: tuple[float, float], uniform: np.ndarray) -> np.ndarray:

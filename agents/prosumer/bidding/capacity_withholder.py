@@ -30,20 +30,20 @@ OFFERED_ONE_IN = 2
 class CapacityWithholder(CohortStrategy):
     """Truthful, but with half of its surplus held back while the price it expects is low.
 
-    Memory: `expected`, the price that everybody expects, as a share of the supplier's band.
+    Memory: `expected` (n,), the price that each expects, as a share of the supplier's band.
     """
 
     name: ClassVar[str] = "capacity_withholder"
 
-    def start(self, ids: tuple[str, ...]) -> Memory:  # noqa: ARG002
-        return {"expected": LOW}
+    def start(self, ids: tuple[str, ...]) -> Memory:
+        return {"expected": np.full(len(ids), LOW)}
 
     def bid(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> Orders:  # noqa: ARG002
         orders = honest_orders(view)
-        held = (orders.side == SELL) & (memory["expected"] < LOW)
+        held = (orders.side == SELL) & (memory["expected"][orders.owner] < LOW)
         energy_wh = np.where(held, orders.energy_wh // OFFERED_ONE_IN, orders.energy_wh)
         return replace(orders, energy_wh=energy_wh).take(energy_wh > 0)
 
     def learn(self, outcome: Outcome, memory: Memory) -> None:
         if outcome.price_share is not None:
-            memory["expected"] += RATE * (outcome.price_share - memory["expected"])
+            memory["expected"] = memory["expected"] + RATE * (outcome.price_share - memory["expected"])

@@ -88,10 +88,9 @@ class _Player:
         """Take the strategy through all situations in turn."""
         seen = _Rehearsal()
         for scene in scenes:
-            try:
-                seen.memories[scene.name] = encode(self.cohort.memory())
-            except BadInputError as error:
-                seen.blame(f"keeps what cannot be saved: {error}", scene.name)
+            seen.memories[scene.name] = encode(self.cohort.memory())
+            for event in self.guard.take():
+                seen.blame(event.detail, scene.name)
                 return seen
             seen.answers[scene.name] = self.act(scene, seen)
         return seen

@@ -4,8 +4,8 @@ A ring of the simplest kind: an agreed price, no side payments, and nobody learn
 order to last, and this one lacks: Stigler (1964), "A theory of oligopoly", Journal of Political Economy 72(1), 44-61,
 doi 10.1086/258853.) In rules:
 
-* Of the ids that follow this strategy in one run, sorted, the first and second are a pair, the third and fourth, and so
-  on. That is all there is to the agreement, so nothing has to be remembered or said; who is left over is truthful.
+* Of the ids that follow this strategy at the time, sorted, the first and second are a pair, the third and fourth, and
+  so on. That is all there is to the agreement, so nothing has to be remembered or said; who is left over is truthful.
 * The agreed price lies three quarters of the way to the better end of the supplier's band: high for sales, low for
   purchases. Where a reservation price is better still, that is quoted: nobody trades at a loss to keep a promise.
 * Energies are honest: the natural net energy.

@@ -13,10 +13,14 @@ from cosim.views import ProsumerView
 
 
 class ColludingPairOne(TruthfulOne):
-    """Quotes the agreed price and trusts that somebody else does: it is told nothing of who the partner is."""
+    """Quotes the agreed price if it has a partner among its fellows, and is truthful elsewise."""
 
     def bid(self, view: ProsumerView, chance: np.random.Generator) -> list[Order]:
-        return [self.as_agreed(order, view) for order in super().bid(view, chance)]
+        orders = super().bid(view, chance)
+        # Pairs are made in the order of ids, so of an odd number the last is left over.
+        if len(view.fellows) % 2 and view.id == max(view.fellows):
+            return orders
+        return [self.as_agreed(order, view) for order in orders]
 
     def as_agreed(self, order: Order, view: ProsumerView) -> Order:
         """Return an order at the agreed price, or at its reservation price where that is better still."""

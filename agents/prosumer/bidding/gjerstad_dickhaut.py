@@ -40,7 +40,7 @@ class GjerstadDickhaut(MarkUpStrategy):
     """Mark-ups that are best by the believed chance of a trade (Gjerstad and Dickhaut 1998).
 
     Memory beside that of the orders, with n prosumers, latest first and NaN where there is nothing yet: `heard`
-    (REMEMBERED,), public prices as shares of the band; `taken`, `refused` (n, 2, REMEMBERED), own quotes selling and
+    (n, REMEMBERED), public prices as shares of the band; `taken`, `refused` (n, 2, REMEMBERED), own quotes selling and
     buying, each from its own side.
     """
 
@@ -49,7 +49,7 @@ class GjerstadDickhaut(MarkUpStrategy):
 
     def start(self, ids: tuple[str, ...]) -> Memory:
         own = {name: np.full((len(ids), 2, REMEMBERED), np.nan) for name in ("taken", "refused")}
-        return super().start(ids) | {"heard": np.full(REMEMBERED, np.nan), **own}
+        return super().start(ids) | {"heard": np.full((len(ids), REMEMBERED), np.nan), **own}
 
     def margins(
         self,
@@ -59,7 +59,8 @@ class GjerstadDickhaut(MarkUpStrategy):
         draws: np.ndarray,  # noqa: ARG002
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         rows, side = offer.orders.owner, offer.side
-        heard = np.where((side == SELLING)[:, None], memory["heard"], in_ticks(1.0 - memory["heard"]))
+        heard = memory["heard"][rows]
+        heard = np.where((side == SELLING)[:, None], heard, in_ticks(1.0 - heard))
         taken = np.concatenate([heard, memory["taken"][rows, side]], axis=1)
         tried = np.arange(STEPS + 1) / STEPS
         worth = offer.worth[:, None]
@@ -69,7 +70,8 @@ class GjerstadDickhaut(MarkUpStrategy):
 
     def hear(self, settled: Settled, outcome: Outcome, memory: Memory) -> None:
         if outcome.price_share is not None:
-            memory["heard"] = np.concatenate([[in_ticks(outcome.price_share)], memory["heard"][:-1]])
+            latest = np.full((len(memory["heard"]), 1), in_ticks(outcome.price_share))
+            memory["heard"] = np.concatenate([latest, memory["heard"][:, :-1]], axis=1)
         whole = settled.filled >= 1.0
         for name, those in (("taken", whole), ("refused", ~whole)):
             rows, side, own = settled.rows[those], settled.side[those], memory[name].copy()

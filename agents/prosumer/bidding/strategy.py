@@ -41,7 +41,11 @@ class CohortStrategy(ABC):
     name: ClassVar[str]
 
     def start(self, ids: tuple[str, ...]) -> Memory:  # noqa: ARG002, part of the contract
-        """Return the memory to begin with: a flat dict of arrays, numbers and strings."""
+        """Return the memory to begin with: a flat dict of arrays, numbers and strings.
+
+        Where members change during a run, an array moves with them along the axis that has no length for no ids;
+        everything else is common to all, and newcomers find it as it is.
+        """
         return {}
 
     def request(self, view: ProsumersView, memory: Memory, chance: CohortChance) -> Envelopes:  # noqa: ARG002

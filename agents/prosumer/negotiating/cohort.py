@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cosim.agents.prosumer.bidding.strategy import CohortChance
-from cosim.agents.prosumer.negotiating.conversation import Conversation
+from cosim.agents.prosumer.negotiating.conversation import Conversation, seat_of
 from cosim.agents.prosumer.negotiating.faults import cost_faults, read_bid, read_bids, settled
 from cosim.agents.prosumer.negotiating.one import one_negotiation_view, one_offer
 from cosim.agents.prosumer.negotiating.strategy import (
@@ -93,6 +93,7 @@ class ColumnNegotiators(NegotiatingCohort):
             fallback=lambda: None,
             agent=self.name,
             interval=view.prosumers.interval.index,
+            seat=seat_of(self.name),
         )
         return unknown if told is None else told.astype(float)
 

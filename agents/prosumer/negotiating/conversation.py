@@ -75,7 +75,13 @@ class Conversation(Generic[Heard]):
             fallback=list[str],
             agent=self._agent,
             interval=self._interval,
+            seat=seat_of(self._agent),
         )
+
+
+def seat_of(name: str) -> str:
+    """Return the seat of a negotiator: whoever it speaks for has a strategy beside it."""
+    return f"negotiation {name}"
 
 
 def _sentences(result: Bids | list[str]) -> list[str]:

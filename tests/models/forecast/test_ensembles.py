@@ -28,7 +28,8 @@ def view(issued_at=NOW, first=NOW, count=12, quantity="price", days=DAYS, values
         issued_at=issued_at,
         first=first,
         count=count,
-        history=values[:, issued_at - days * PER_DAY : issued_at],
+        known=days * PER_DAY,
+        past=lambda count: values[:, issued_at - count : issued_at],
         truth=values[:, first : first + count],
         spread=np.linspace(0.5, 1.5, PER_DAY)[None, :] * np.array([[1.0], [2.0]]),
         rho=np.array([0.9, 0.5]),
@@ -161,7 +162,7 @@ def test_with_one_known_day_there_are_no_errors_to_dress_with():
     asked = view(days=1)
     np.testing.assert_array_equal(Spy().ensemble(asked, 4, draws_of(4)), np.stack([Spy().forecast(asked)] * 4))
     with pytest.raises(ValueError, match="8 known intervals"):
-        Spy().ensemble(replace(asked, history=asked.history[:, :5]), 4, draws_of(4))
+        Spy().ensemble(replace(asked, known=5), 4, draws_of(4))
 
 
 def test_members_stay_themselves_throughout_a_day():

@@ -32,7 +32,8 @@ def view(issued_at, first, count, quantity="price", seed=1, values=SERIES):
         issued_at=issued_at,
         first=first,
         count=count,
-        history=values[:, issued_at - 672 : issued_at],
+        known=672,
+        past=lambda count: values[:, issued_at - count : issued_at],
         truth=values[:, first : first + count],
         spread=np.linspace(0.5, 1.5, PER_DAY)[None, :] * np.array([[1.0], [2.0]]),
         rho=np.array([0.9, 0.5]),
@@ -100,7 +101,7 @@ def test_persistence_repeats_the_latest_known_day(issued_at, later, count):
     first = issued_at + later
     asked = view(issued_at, first, count)
     times = np.tile(np.arange(2000), (2, 1)).astype(float)
-    answer = Persistence().forecast(replace(asked, history=times[:, issued_at - 672 : issued_at], truth=None))
+    answer = Persistence().forecast(replace(asked, past=lambda count: times[:, issued_at - count : issued_at], truth=None))
     target = np.arange(first, first + count)
     assert np.all((target - answer) % PER_DAY == 0)
     assert np.all((answer < issued_at) & (answer >= issued_at - PER_DAY))
@@ -176,4 +177,4 @@ def test_too_short_a_past_is_said():
         fit_noise(np.zeros((1, 100)), PER_DAY)
     asked = view(700, 700, 4)
     with pytest.raises(ValueError, match="96 known intervals"):
-        Persistence().forecast(replace(asked, history=asked.history[:, :50]))
+        Persistence().forecast(replace(asked, known=50))

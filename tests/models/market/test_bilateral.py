@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from cosim.models.market.bilateral import Bilateral, Partners, whole_wh
+from cosim.models.market.bilateral import Bilateral, whole_wh
 from cosim.models.market.check_claims import CONTEXT, greatest_welfare_eur, welfare_eur
 from cosim.models.market.order import BUY, SELL, Orders
+from cosim.models.market.partners import Partners
 from cosim.models.market.uniform_price import UniformPrice
 from cosim.models.optimisation.pairwise import Pairs, agree, within_capacity
 
@@ -102,7 +103,7 @@ BOOK = orders_of((0, SELL, 1000, 0.10), (1, SELL, 1000, 0.10), (2, BUY, 800, 0.2
 
 def partners_of(*rows) -> Partners:
     one, other, cost = zip(*rows, strict=True)
-    return Partners(np.array(one), np.array(other), np.zeros(len(one)), np.array(cost, np.float64))
+    return Partners.both_ways(np.array(one), np.array(other), np.zeros(len(one)), np.array(cost, np.float64))
 
 
 def test_trades_stay_among_partners():
@@ -134,7 +135,7 @@ def test_everybody_with_everybody_comes_to_the_pool():
     side = np.where(np.arange(40) % 2, SELL, BUY).astype(np.int8)
     orders = Orders(np.arange(40), side, chance.integers(100, 3000, 40), chance.uniform(0.08, 0.30, 40))
     one, other = np.triu_indices(40, 1)
-    free = Partners(one, other, np.zeros(len(one)), np.zeros(len(one)))
+    free = Partners.both_ways(one, other, np.zeros(len(one)), np.zeros(len(one)))
     assert welfare_eur(Bilateral(free).clear(orders, CONTEXT), orders) >= 0.999 * greatest_welfare_eur(orders)
 
 
@@ -148,18 +149,25 @@ def test_without_partners_the_pool_is_cleared():
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"other_cost_eur_per_kwh": np.array([-0.1])}, "at least 0"),
-        ({"one_cost_eur_per_kwh": np.array([np.nan])}, "finite"),
-        ({"other": np.array([1, 2])}, "length"),
-        ({"other_cost_eur_per_kwh": np.zeros(2)}, "length"),
+        ({"buyer_cost_eur_per_kwh": np.array([-0.1])}, "at least 0"),
+        ({"seller_cost_eur_per_kwh": np.array([np.nan])}, "finite"),
+        ({"buyer": np.array([1, 2])}, "length"),
+        ({"buyer_cost_eur_per_kwh": np.zeros(2)}, "length"),
+        ({"buyer": np.array([0])}, "itself"),
     ],
 )
 def test_partners_that_make_no_sense_are_refused(columns, words):
     """A negative cost would be paid for by the other side; columns must be of one length."""
-    sound = {"one": np.array([0]), "other": np.array([1])}
-    sound |= {"one_cost_eur_per_kwh": np.zeros(1), "other_cost_eur_per_kwh": np.zeros(1)}
+    sound = {"seller": np.array([0]), "buyer": np.array([1])}
+    sound |= {"seller_cost_eur_per_kwh": np.zeros(1), "buyer_cost_eur_per_kwh": np.zeros(1)}
     with pytest.raises(ValueError, match=words):
         Partners(**{**sound, **columns})
+
+
+def test_both_ways_needs_columns_of_one_length():
+    """Columns that differ would be joined end to end without anybody noticing."""
+    with pytest.raises(ValueError, match="length"):
+        Partners.both_ways(np.array([0, 1]), np.array([2]), np.zeros(2), np.zeros(1))
 
 
 def test_rounding_loses_at_most_a_wh_per_order():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosim.experiments.plugins import registries
-from cosim.models.market.bilateral import Bilateral, Partners
+from cosim.models.market.bilateral import Bilateral
 from cosim.models.market.check import check_mechanism
 from cosim.models.market.check_claims import (
     CONTEXT,
@@ -24,6 +24,7 @@ from cosim.models.market.check_claims import (
 )
 from cosim.models.market.mechanism import CLAIMS, Mechanism
 from cosim.models.market.order import BUY, SELL, Orders
+from cosim.models.market.partners import Partners
 from cosim.models.market.uniform_price import UniformPrice
 
 books = runpy.run_path(str(Path(__file__).with_name("mechanism_books.py")))["books"]
@@ -38,7 +39,7 @@ class Neighbours(Bilateral):
 
     def __init__(self):
         one, other = np.triu_indices(PROSUMERS, 1)
-        super().__init__(Partners(one, other, 0.002 * (other - one), np.zeros(len(one))))
+        super().__init__(Partners.both_ways(one, other, 0.002 * (other - one), np.zeros(len(one))))
 
 
 ALL = [*(REGISTRY.load(name) for name in NAMES), Neighbours]
