@@ -28,7 +28,7 @@ class Case:
 
 
 def measured(case: Case) -> dict[str, Any]:
-    """Return ms per interval with everything in, how many intervals were timed, and the process's peak memory in MiB."""
+    """Return ms per interval with everything in, how many intervals were timed, and the peak memory in MiB."""
     words = [sys.executable, "-m", "benchmarks._apart", json.dumps(asdict(case))]
     done = subprocess.run(words, check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

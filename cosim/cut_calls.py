@@ -19,6 +19,7 @@ class CutCallError(Exception):
     def __init__(self, cause: str, sentence: str) -> None:
         super().__init__(sentence)
         self.cause = cause
+        self.foreign_words = sentence
 
 
 @dataclass

@@ -4,22 +4,25 @@ The second half of the protocol.
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from cosim.invariants import check_interval
-from cosim.messages import Bills, EnergyReading, FinalFills, GridReading
+from cosim.invariants import check_books, check_delivery
+from cosim.messages import Bills, FinalFills, GridReading
+from cosim.metering import read
+from cosim.mishaps import enforced, mishaps
 from cosim.models.devices.ageing import LIFE_FADE
 from cosim.models.devices.columns import Delivery, DeviceState, Exogenous
 from cosim.models.envelope import Envelopes
 from cosim.models.errors import SimulationError
 from cosim.models.grid.state import Diverged, GridState, violations
 from cosim.models.market.settlement import Accounts, SettlementPrices
-from cosim.models.step import Commitment, Decisions, FlowEngine, PassiveLoad, StepResult, step, whole_wh
+from cosim.models.step import Commitment, Decisions, FlowEngine, PassiveLoad, StepResult, settled, step, whole_wh
 from cosim.models.stopwatch import section
 from cosim.models.time import Interval
+from cosim.outages import lit_at, state_at
 from cosim.recorder import Tables
 from cosim.reviews import compared, reviewed
 from cosim.savings import Settled
@@ -42,36 +45,37 @@ class Switches:
     @classmethod
     def at(cls, setting: Setting, state: RunState, index: int) -> "Switches":
         """Look an interval up."""
-        now, before = state.closed_at(index), state.closed_at(index - 1)
+        real, now, before = state_at(setting, state, index), state.closed_at(index), state.closed_at(index - 1)
         if setting.rewiring is None:
-            return cls(now, 0)
-        return cls(now, int((setting.closed_in(now) != setting.closed_in(before)).sum()))
+            return cls(real, 0)
+        return cls(real, int((setting.closed_in(now) != setting.closed_in(before)).sum()))
 
 
 def metered(setting: Setting, state: RunState, interval: Interval) -> Generator[Ask | Send | Gate, Any, GridReading]:
     """Deliver and settle one interval; its tables go to the recorder. Return what the operator read."""
-    held, switches = state.pending.pop(interval.index), Switches.at(setting, state, interval.index)
+    index, held = interval.index, state.pending.pop(interval.index)
+    switches, lit = Switches.at(setting, state, index), lit_at(setting, state, index)
     truth = setting.truth_in(switches.closed)
     exogenous, asked = yield Ask("forecaster", "actual", (interval,))
+    exogenous = lit.weather(exogenous, setting.community.portfolio.generation.curtailable)
     commitment = _commitment(setting, held, interval)
+    decisions = Decisions(held.set_points, lit.bands(enforced(setting, held, index)))
     with section("power_flow"):
-        share, result, passive = _delivered(setting, truth, state.devices, held, exogenous, asked, interval, commitment)
-    if share < 1.0:
-        yield Ask("recorder", "note", (interval.index, "operator", "diverged", f"only {share:.0%} could be carried"))
-    if result.unsettled_kva > 0.0:
-        unsettled = f"inverters still miss their own laws by {float(result.unsettled_kva):.3g} kVA"
-        yield Ask("recorder", "note", (interval.index, "operator", "local_control", unsettled))
-    check_interval(setting, state.devices, exogenous, passive, result, interval, switches.closed)
-    metered_wh = whole_wh(result.delivery.net_kw, interval)
+        carried = _delivered(setting, truth, state.devices, decisions, exogenous, lit.passive(asked), interval)
+    _, result, passive = carried
+    delivery = result.delivery
+    for cause, said in mishaps(setting, held, lit, asked, carried, interval):
+        yield Ask("recorder", "note", (index, "operator", cause, said))
+    check_delivery(setting, state.devices, exogenous, passive, result, interval, switches.closed)
+    reading, metered_wh = yield from read(setting, delivery, held.nominated_kw, commitment.nominated_wh, interval)
+    result = replace(result, ledger=settled(commitment, metered_wh, passive, _solved(result), interval))
+    check_books(setting, passive, result, interval, metered_wh)
     money = _balances(setting, result)
-    delivery, index = result.delivery, interval.index
-    reading: GridReading = yield Send(GridReading(index, net_kw=delivery.net_kw, reactive_kvar=delivery.q_kvar))
-    yield Send(EnergyReading(index, metered_wh=metered_wh))
     yield Send(FinalFills(index, position_wh=held.trades.position_wh(len(setting.ids))))
     yield Send(Bills(index, money=money))
-    told = tables(setting, held, asked, passive, result, commitment, money, switches)
-    settled = Settled(state.devices, result.state, delivery, money)
-    yield from compared(setting, state, settled, exogenous, commitment.prices, interval, told)
+    told = tables(setting, held, asked, passive, result, commitment, metered_wh, money, switches)
+    outcome = Settled(state.devices, result.state, delivery, money)
+    yield from compared(setting, state, outcome, exogenous, commitment.prices, interval, told)
     yield Ask("recorder", "keep", (told,))
     yield Ask("prosumers", "learn", (_outcome(setting, held, metered_wh, money, commitment, interval),))
     yield from reviewed(setting, state, index + 1)
@@ -95,26 +99,34 @@ def _delivered(
     setting: Setting,
     truth: FlowEngine,
     devices: DeviceState,
-    held: Pending,
+    decided: Decisions,
     exogenous: Exogenous,
     passive: PassiveLoad,
     interval: Interval,
-    commitment: Commitment,
 ) -> tuple[float, StepResult, PassiveLoad]:
-    """Return the largest share of the ladder that the grid carries, and what it led to."""
-    envelopes, net_kw = held.envelopes, np.zeros(len(setting.ids))
+    """Return the largest share of the ladder that the grid carries, and what it led to.
+
+    What inverters find no voltages to answer is not carried either.
+    """
+    envelopes, net_kw = decided.envelopes, np.zeros(len(setting.ids))
     for share in LADDER:
         if share < 1.0:
             lower, upper = share * np.minimum(net_kw, 0.0), share * np.maximum(net_kw, 0.0)
             envelopes = Envelopes(lower, upper)
         carried = PassiveLoad(share * passive.p_kw, share * passive.q_kvar)
-        decisions = Decisions(held.set_points, envelopes)
-        result = step(setting.community, truth, devices, decisions, exogenous, carried, interval, commitment)
+        decisions = Decisions(decided.set_points, envelopes)
+        result = step(setting.community, truth, devices, decisions, exogenous, carried, interval)
         if share == 1.0:
             net_kw = result.delivery.net_kw
-        if isinstance(result.grid, GridState):
+        if isinstance(result.grid, GridState) and not np.isnan(result.unsettled_kva):
             return share, result, carried
     raise SimulationError(f"interval {interval.index}: the feeder has no solution even without any injection")
+
+
+def _solved(result: StepResult) -> GridState:
+    if isinstance(result.grid, Diverged):
+        raise SimulationError("an interval without a solved grid cannot be settled")
+    return result.grid
 
 
 def _balances(setting: Setting, result: StepResult) -> np.ndarray:
@@ -151,6 +163,7 @@ def tables(
     passive: PassiveLoad,
     result: StepResult,
     commitment: Commitment,
+    metered_wh: np.ndarray,
     money: np.ndarray,
     switches: "Switches",
 ) -> Tables:
@@ -162,7 +175,7 @@ def tables(
     if isinstance(grid, Diverged) or ledger is None:
         raise SimulationError("only a settled interval is recorded")
     return {
-        "prosumers": _prosumer_rows(setting, held, result, commitment, money),
+        "prosumers": _prosumer_rows(setting, held, result, commitment, metered_wh, money),
         "trades": {
             "seller": held.trades.seller,
             "buyer": held.trades.buyer,
@@ -182,7 +195,7 @@ def tables(
             "branch": np.arange(len(grid.branch_p_kw)),
             "p_kw": grid.branch_p_kw,
             "loading_percent": grid.branch_loading_percent,
-            **({} if setting.rewiring is None else {"closed": setting.closed_in(switches.closed)}),
+            **({"closed": setting.closed_in(switches.closed)} if setting.switches_move else {}),
         },
         "intervals": _interval_row(setting, held, asked, passive, grid, commitment)
         | ({} if setting.rewiring is None else {"switched": np.array([float(switches.operated)])}),
@@ -190,7 +203,12 @@ def tables(
 
 
 def _prosumer_rows(
-    setting: Setting, held: Pending, result: StepResult, commitment: Commitment, money: np.ndarray
+    setting: Setting,
+    held: Pending,
+    result: StepResult,
+    commitment: Commitment,
+    metered_wh: np.ndarray,
+    money: np.ndarray,
 ) -> dict[str, Any]:
     delivery, after, count = result.delivery, result.state, len(setting.ids)
     return {
@@ -200,7 +218,7 @@ def _prosumer_rows(
         "nominated_kw": held.nominated_kw,
         "nominated_wh": commitment.nominated_wh,
         **_delivered_columns(setting, delivery),
-        "metered_wh": whole_wh(delivery.net_kw, setting.interval(0)),
+        "metered_wh": metered_wh,
         "soc_kwh": after.soc_kwh,
         "backlog_kwh": after.backlog_kwh,
         "heat_kwh": after.heat_kwh,

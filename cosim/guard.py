@@ -128,15 +128,22 @@ class Guard:
 
     def _fault(self, interval: int, agent: str, seat: str, cause: str, detail: str) -> None:
         """Write down a fault and what follows it."""
-        self.note(interval, agent, cause, detail)
+        self._stop_or_note(interval, agent, cause, detail)
+        self._faults[seat] = self._faults.get(seat, 0) + 1
+        if self.on_fault == "quarantine" and self._faults[seat] == self.patience:
+            self.note(interval, agent, "plugin_quarantined", f"is not asked again after {self.patience} faults")
+
+    def retire(self, interval: int, agent: str, detail: str) -> None:
+        """Write down that a plug-in will not be asked again, whatever the run says of faults, unless that stops it."""
+        self._stop_or_note(interval, agent, "plugin_retired", detail)
+
+    def _stop_or_note(self, interval: int, agent: str, cause: str, detail: str) -> None:
         if self.on_fault == "fail":
             raise PluginFaultError(
                 f"interval {interval}, {agent}: {said(detail)} ({cause}); the run stops here, as plugins.on_fault asks. "
                 "`cosim resume` goes on from the last interval before it"
             )
-        self._faults[seat] = self._faults.get(seat, 0) + 1
-        if self.on_fault == "quarantine" and self._faults[seat] == self.patience:
-            self.note(interval, agent, "plugin_quarantined", f"is not asked again after {self.patience} faults")
+        self.note(interval, agent, cause, detail)
 
     def note(self, interval: int, agent: str, cause: str, detail: Any = "") -> None:
         """Write an event."""

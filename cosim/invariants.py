@@ -9,6 +9,7 @@ from cosim.models.grid.state import Diverged, GridState
 from cosim.models.market.order import WH_PER_KWH
 from cosim.models.market.settlement import MONEY_PER_EUR_WH, Accounts, Ledger, energy_gap_wh
 from cosim.models.step import PassiveLoad, StepResult, passive_wh, slack_wh, whole_wh
+from cosim.models.stopwatch import section
 from cosim.models.time import Interval
 from cosim.setting import Setting
 
@@ -19,7 +20,8 @@ ENGINE_TOLERANCE_PU = 1e-6
 ROUNDING_MONEY = 0.501
 
 
-def check_interval(
+@section("invariants")
+def check_delivery(
     setting: Setting,
     before: DeviceState,
     exogenous: Exogenous,
@@ -28,21 +30,37 @@ def check_interval(
     interval: Interval,
     closed: np.ndarray | None = None,
 ) -> None:
-    """Raise SimulationError unless devices, meters, grid, engines and ledger agree.
+    """Raise SimulationError unless devices, grid and engines agree on what passed.
 
     `closed` is the switch state of the interval (L,), None for that of the network's file.
     """
-    where = f"interval {interval.index}"
-    grid, ledger = result.grid, result.ledger
-    if isinstance(grid, Diverged) or ledger is None:
+    where, grid = f"interval {interval.index}", result.grid
+    if isinstance(grid, Diverged):
         raise SimulationError(f"{where}: not settled")
     _check_devices(setting, before, exogenous, result, interval, where)
     _check_energy(passive, result, grid, interval, where)
     _check_engines(setting, closed, passive, result, grid, where)
+
+
+@section("invariants")
+def check_books(
+    setting: Setting,
+    passive: PassiveLoad,
+    result: StepResult,
+    interval: Interval,
+    metered_wh: np.ndarray | None = None,
+) -> None:
+    """Raise SimulationError unless the ledger is closed and agrees with what was metered (n,).
+
+    That is what passed if absent; meters may be wrong, and then the ledger goes by them.
+    """
+    where, grid, ledger = f"interval {interval.index}", result.grid, result.ledger
+    if isinstance(grid, Diverged) or ledger is None:
+        raise SimulationError(f"{where}: not settled")
     _check_ledger(ledger, Accounts(len(setting.ids)), where)
     books_wh = energy_gap_wh(
         ledger,
-        whole_wh(result.delivery.net_kw, interval),
+        whole_wh(result.delivery.net_kw, interval) if metered_wh is None else metered_wh,
         passive_wh(passive, interval),
         slack_wh(grid, interval),
     )

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -58,6 +59,10 @@ class Cell:
         contracts: classes of which the plug-in may be one.
         limits: of each call.
         transport: how values are sent that cannot be sent as they are.
+
+    Attributes:
+        numbers: for what is begun in the process.
+        ended: how many processes have come to an end.
     """
 
     def __init__(
@@ -70,7 +75,8 @@ class Cell:
         transport: "Transport",
     ) -> None:
         self.limits = limits
-        self.lives = 0
+        self.numbers = count()
+        self.ended = 0
         self._loading = ("load", registry, name, folder, contracts, limits.memory_mib)
         self._transport = transport
         self._kept: list[Any] = []
@@ -80,7 +86,6 @@ class Cell:
     def describe(self) -> dict[str, Any]:
         """Begin the process; say which contract the plug-in keeps, and what of its class a run needs to know."""
         self.stop()
-        self.lives += 1
         self._pipe = Pipe.open(max(self.limits.memory_mib * MIB, _LARGEST_ANSWER))
         return self._asked(self._pickled(self._loading), START_S)
 
@@ -103,6 +108,7 @@ class Cell:
         """End the process, if there is one; the next request begins another."""
         if self._pipe is not None:
             self._pipe.close()
+            self.ended += 1
         self._pipe, self._there = None, set()
 
     def _asked(self, request: "Pickled", seconds: float) -> dict[str, Any]:

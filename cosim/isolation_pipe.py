@@ -41,7 +41,6 @@ class Pipe:
             [sys.executable, "-P", "-m", "cosim.isolation_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             bufsize=0,
             start_new_session=True,  # what it begins ends with it, and a person's interrupt is not meant for it
             env={**os.environ, "PYTHONPATH": paths},

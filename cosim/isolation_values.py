@@ -60,7 +60,7 @@ def _made(kind: type, columns: list[Any], known: Classes) -> Any:
     expected = [item.name for item in fields(kind)]
     if sorted(values) != sorted(expected):
         raise ValueError(f"a {kind.__name__} with other fields")
-    one = object.__new__(kind)
+    one: Any = object.__new__(kind)
     for name in expected:
         object.__setattr__(one, name, values[name])
     return one

@@ -18,6 +18,7 @@ from cosim.encoding import encode
 from cosim.guard import words
 from cosim.isolation_pipe import HEAD
 from cosim.isolation_values import pack
+from cosim.locking import locked
 from cosim.models.errors import BadInputError
 from cosim.printing import Printing
 from cosim.registry import allow_plugins
@@ -78,15 +79,18 @@ class Worker:
         self._limit()
         return {}
 
-    def begin(self, number: int, given: dict[str, Any]) -> dict[str, Any]:
-        """Make a new plug-in, and return its attributes."""
-        assert self._make is not None
-        self._begun[number] = self._make(**given)
-        return {"memory": dict(getattr(self._begun[number], "__dict__", {}))}
+    def begin(self, number: int | None, given: dict[str, Any]) -> dict[str, Any]:
+        """Make a new plug-in."""
+        self._one(number, given)
+        return {}
+
+    def attributes(self, number: int, given: dict[str, Any]) -> dict[str, Any]:
+        """Make a new plug-in, and return the attributes that it begins with."""
+        return {"memory": vars(self._one(number, given))}
 
     def call(
         self,
-        number: int,
+        number: int | None,
         given: dict[str, Any],
         method: str,
         args: tuple[Any, ...],
@@ -98,13 +102,13 @@ class Worker:
         if attributes is not None:
             vars(one).clear()
             vars(one).update(attributes)
-        result = getattr(one, method)(*args)
+        result = getattr(one, method)(*map(self._shown_to, args))
         memory = {"memory": vars(one)} if attributes is not None else {} if kept is None else {"memory": args[kept]}
         return {"result": pack(result), **memory}
 
-    def talk(self, number: int, given: dict[str, Any], talk: int, args: tuple[Any, ...]) -> dict[str, Any]:
+    def talk(self, talk: int, given: dict[str, Any], args: tuple[Any, ...]) -> dict[str, Any]:
         """Begin a conversation of rounds."""
-        generator = self._one(number, given).negotiate(*args)
+        generator = self._one(None, given).negotiate(*map(locked, args))
         if not isinstance(generator, Generator):
             return {"result": pack(generator), "over": True}
         self._talks[talk] = generator
@@ -114,20 +118,28 @@ class Worker:
         """Go through rounds of a conversation; the answer to the last is returned. None begins it."""
         try:
             for offer in offers:
-                answer = self._talks[talk].send(offer)
+                answer = self._talks[talk].send(locked(offer))
         except StopIteration:
             return {"over": True}
         return {"result": pack(answer), "over": False}
 
     def close(self, talk: int) -> dict[str, Any]:
         """End a conversation."""
-        self._talks.pop(talk).close()
+        if talk in self._talks:
+            self._talks.pop(talk).close()
         return {}
 
-    def _one(self, number: int, given: dict[str, Any]) -> Any:
+    def _one(self, number: int | None, given: dict[str, Any]) -> Any:
+        assert self._make is not None
+        if number is None:
+            return self._make(**given)
         if number not in self._begun:
-            self.begin(number, given)
+            self._begun[number] = self._make(**given)
         return self._begun[number]
+
+    def _shown_to(self, value: Any) -> Any:
+        """Return an argument as a run shows it: nothing can be written to but memories and desks."""
+        return value if any(value is kept for kept in self._kept.values()) else locked(value)
 
     def _left(self, what: str, rest: tuple[Any, ...]) -> dict[str, Any]:
         """Return what a call that raised has left in the memory, if it can be kept."""

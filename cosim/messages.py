@@ -14,9 +14,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from cosim.models.envelope import Envelopes, Room, RoomPrice
-from cosim.models.market.order import WH_PER_KWH, Orders
+from cosim.models.market.order import Orders
 from cosim.models.optimisation.consensus import Norms
-from cosim.models.time import Interval
 
 PROSUMERS = "prosumers"
 OPERATOR = "operator"
@@ -98,16 +97,14 @@ class VolumeLimit(Letter):
     buy_wh: np.ndarray
     arrived: np.ndarray | None = None
 
-    @classmethod
-    def inside(cls, interval: Interval, envelopes: Envelopes) -> Self:
-        """Return what bands let each connection point sell and buy in an interval."""
-        sell, buy = np.maximum(envelopes.upper_kw, 0.0), np.maximum(-envelopes.lower_kw, 0.0)
-        return cls(interval.index, sell_wh=_floor_wh(sell, interval), buy_wh=_floor_wh(buy, interval))
 
+@dataclass(frozen=True, slots=True)
+class LossPrice(Letter):
+    """What a kWh fed in at each prosumer's connection costs in losses, negative where it saves some (n,)."""
 
-def _floor_wh(power_kw: np.ndarray, interval: Interval) -> np.ndarray:
-    finite = np.minimum(power_kw, 1e6)
-    return np.floor(interval.energy_kwh(finite) * WH_PER_KWH + 1e-6).astype(np.int64)
+    sender = OPERATOR
+    recipient = MARKETPLACE
+    eur_per_kwh: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,8 @@ def resupplied(
     lit, rewiring = lit_at(setting, state, index), setting.rewiring
     if lit.buses is None or rewiring is None or setting.faults.silent(OPERATOR, index):
         return lit
-    forced, before = state_at(setting, state, index), setting.closed_in(state.closed_at(index))
+    forced = setting.closed_in(state_at(setting, state, index))
+    before = setting.closed_in(state.closed_at(index))
     one = Horizon(view.interval, (1,))
     ahead = PassiveLoad(passive.p_kw[None, :], passive.q_kvar[None, :])
     net_kw, kvar = natural_kw(view)[:, :1], view.expected.demand_kvar[:, None]

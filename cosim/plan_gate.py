@@ -1,4 +1,4 @@
-"""From trades to a plan: prosumers redispatch and nominate, the operator checks, tightens and curtails, it is committed.
+"""From trades to a plan: prosumers redispatch and nominate, the operator checks, tightens, curtails; it is committed.
 
 The last part of an interval's decision; what comes before stands in `cosim.protocol`.
 """
@@ -65,10 +65,14 @@ def planned(
     index = view.interval.index
     plan = yield from _nominated(setting, state, view, outlook, request)
     first, rounds, checks, curtailed_kw, voided_wh = plan, 0, 1, 0.0, 0
-    if plan.breaks_limits and setting.rescue and setting.rewiring is not None and setting.rewiring.on_violation:
-        if (yield from relieved(setting, setting.rewiring, state, now, plan.heard, outlook.passive)):
-            plan = yield from _nominated(setting, state, view, outlook, request, plan.decisions)
-            checks += 1
+    rewiring = setting.rewiring if plan.breaks_limits and setting.rescue else None
+    if (
+        rewiring is not None
+        and rewiring.on_violation
+        and (yield from relieved(setting, rewiring, state, now, plan.heard, outlook.passive))
+    ):
+        plan = yield from _nominated(setting, state, view, outlook, request, plan.decisions)
+        checks += 1
     while plan.breaks_limits and setting.rescue and request is not None:
         shown = PlanView(
             view.interval,
@@ -147,9 +151,10 @@ def _nominated(
     net_kw, reactive_kvar = result.delivery.net_kw, result.load_kvar
     letter = yield Send(Nomination(view.interval.index, net_kw=net_kw, reactive_kvar=reactive_kvar))
     yield Send(NominationCopy(view.interval.index, nominated_wh=whole_wh(net_kw, view.interval)))
-    buses, branches = _broken(setting, result.grid)
-    if isinstance(result.grid, Diverged):
-        yield Ask("recorder", "note", (view.interval.index, "operator", "plan_diverged", result.grid.reason))
+    grid = Diverged("inverters find no voltages to answer", 0, np.inf) if np.isnan(result.unsettled_kva) else result.grid
+    buses, branches = _broken(setting, grid)
+    if isinstance(grid, Diverged):
+        yield Ask("recorder", "note", (view.interval.index, "operator", "plan_diverged", grid.reason))
     if letter.arrived is None:
         return _Plan(held, result, buses, branches, letter, buses + branches > 0)
     heard = reckoned(letter, request)

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from cosim.delivery import metered
+from cosim.loss_gate import losses_priced
 from cosim.messages import (
     MARKETPLACE,
+    OPERATOR,
     GridReading,
     OrderBatch,
     RoomRequest,
@@ -64,6 +66,8 @@ def _days_agreed(setting: Setting, rooms: RoomGates, terms: Terms, state: RunSta
     state.forget_days_before(now)
     for whole in rooms.gate.days(now, setting.gate_lead):
         day = range(whole.start, min(whole.stop, setting.intervals))
+        if setting.faults.silent(OPERATOR, whole.start):
+            continue  # whoever has no room for a day negotiates interval by interval
         for stretch in state.stretches(day) if day else ():
             view = yield from _day_view(setting, state, now, rooms.gate.horizon(stretch))
             yield from day_agreed(rooms, terms, setting, state, now, view)
@@ -73,6 +77,8 @@ def _days_rewired(setting: Setting, terms: Rewiring, state: RunState, now: int, 
     """Order switch states for the days that are due now."""
     state.forget_switches_before(now - SECONDS_KEPT // setting.interval_s)
     for day in (yield from days_due(terms, setting, now, reading)):
+        if setting.faults.silent(OPERATOR, day.start):
+            continue  # switches stay as they are
         view = yield from _day_view(setting, state, now, terms.gate.horizon(day))
         yield from day_rewired(setting, terms, state, now, view)
 
@@ -102,8 +108,11 @@ def decided(setting: Setting, state: RunState, now: int, interval: Interval) -> 
     view = replace(view, envelopes=lit.bands(view.envelopes))
     trades, price = Trades.empty(), None
     if setting.market:
-        exchange = _pooled if setting.trades_in_pool else _traded
-        trades, price = yield from exchange(setting, view, promised)
+        if not setting.trades_in_pool:
+            lost = yield from losses_priced(setting, state, now, interval.index, outlook.passive)
+            trades, price = yield from _traded(setting, view, promised, lost)
+        elif account is not None:  # otherwise nothing has been negotiated
+            trades, price = yield from _pooled(setting, view, promised)
         view = yield from told(setting, view, trades, price)
     yield from planned(setting, state, now, view, outlook, request, promised, trades, price, account, figures)
 
@@ -196,7 +205,7 @@ def _requested(view: ProsumersView) -> Generator[Ask | Send | Gate, Any, RoomReq
 
 
 def _traded(
-    setting: Setting, view: ProsumersView, promised: Envelopes
+    setting: Setting, view: ProsumersView, promised: Envelopes, lost_eur_per_kwh: np.ndarray | None
 ) -> Generator[Ask | Send | Gate, Any, tuple[Trades, float | None]]:
     """Collect orders until the gate closes, then clear."""
     orders = yield Ask("prosumers", "bid", (view,))
@@ -207,7 +216,8 @@ def _traded(
         limit = countersigned((yield Send(limit)), view)
     yield Gate(setting.trade_window_s)
     prices = *_price_corridor(view), view.prices.market_fee_eur_per_kwh
-    clearing: Clearing = yield Ask("marketplace", "clear", (ClearView(view.interval, batch, limit, *prices),))
+    shown = ClearView(view.interval, batch, limit, *prices, lost_eur_per_kwh)
+    clearing: Clearing = yield Ask("marketplace", "clear", (shown,))
     return clearing.trades, clearing.price_eur_per_kwh
 
 

@@ -94,6 +94,9 @@ def _is_installed(name: str) -> bool:
 
 def _origin(name: str) -> str | None:
     """Return the file of a module that can be imported."""
+    loaded = sys.modules.get(name)
+    if loaded is not None and loaded.__spec__ is None:
+        return loaded.__file__
     found = importlib.util.find_spec(name)
     return found.origin if found else None
 

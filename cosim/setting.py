@@ -88,8 +88,9 @@ class Setting:
     what is feasible, `twin` is the engine that operators search with; they are compared on every settled
     interval. `rooms` says how room is negotiated, None where the operator hands it out alone;
     `rewiring` when switches are reconsidered, None where they stay as in the network's file. `record_orders` adds the
-    books that reached the marketplace to what is recorded. Every `review_intervals` prosumers may change their
-    strategies; None where they never do. `faults` are those that the scenario declares.
+    books that reached the marketplace to what is recorded; `price_losses` makes losses a part of the market. Every
+    `review_intervals` prosumers may change their strategies; None where they never do. `faults` are those that the
+    scenario declares.
     """
 
     ids: tuple[str, ...]
@@ -114,8 +115,14 @@ class Setting:
     rooms: RoomGates | None = None
     rewiring: Rewiring | None = None
     record_orders: bool = False
+    price_losses: bool = False
     review_intervals: int | None = None
     faults: Faults = field(default_factory=Faults)
+
+    @property
+    def switches_move(self) -> bool:
+        """Whether the switch state may change during the run."""
+        return self.rewiring is not None or bool(self.faults.branches)
 
     def closed_in(self, closed: np.ndarray | None) -> np.ndarray:
         """Return a switch state (L,): that of the network's file where None is given."""

@@ -1,8 +1,7 @@
 """What actors go by where a letter has not reached them: the static band, which everybody knows beforehand.
 
-A connection whose request or grant was lost has the static band, and its marketplace the volume of it. Of a connection
-that has nominated nothing the operator reckons with the firm power that it asked room for, and with nothing where it has
-not asked. Operators hear of a prosumer alone what has arrived.
+A connection whose request or grant was lost has the static band, and its marketplace the volume of it. Where nothing
+was nominated the operator reckons with the firm power for which room was asked, and with nothing where none was asked.
 """
 
 from dataclasses import replace
@@ -11,7 +10,9 @@ import numpy as np
 
 from cosim.messages import EnvelopeGrant, Nomination, RoomRequest, VolumeLimit
 from cosim.models.envelope import Envelopes
+from cosim.models.market.order import WH_PER_KWH
 from cosim.models.static_bands import static_bands
+from cosim.models.time import Interval
 from cosim.views import ProsumersView
 
 
@@ -64,12 +65,23 @@ def countersigned(limit: VolumeLimit, view: ProsumersView) -> VolumeLimit:
     """Return the volumes that a marketplace admits: those of the static bands where none has reached it."""
     if limit.arrived is None:
         return limit
-    standing = VolumeLimit.inside(view.interval, static_bands(view.connection_kw))
+    standing = volumes_inside(view.interval, static_bands(view.connection_kw))
     return replace(
         limit,
         sell_wh=where_heard(limit.arrived, limit.sell_wh, standing.sell_wh),
         buy_wh=where_heard(limit.arrived, limit.buy_wh, standing.buy_wh),
     )
+
+
+def volumes_inside(interval: Interval, bands: Envelopes) -> VolumeLimit:
+    """Return what bands (n,) let each connection point sell and buy in an interval."""
+    sell, buy = np.maximum(bands.upper_kw, 0.0), np.maximum(-bands.lower_kw, 0.0)
+    return VolumeLimit(interval.index, sell_wh=_floor_wh(sell, interval), buy_wh=_floor_wh(buy, interval))
+
+
+def _floor_wh(power_kw: np.ndarray, interval: Interval) -> np.ndarray:
+    finite = np.minimum(power_kw, 1e6)
+    return np.floor(interval.energy_kwh(finite) * WH_PER_KWH + 1e-6).astype(np.int64)
 
 
 def reckoned(letter: Nomination, request: RoomRequest | None) -> Nomination:

@@ -59,14 +59,14 @@ class ProsumersView:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, rows: np.ndarray) -> Self:
-        """Return the view of some rows."""
+    def take(self, rows: np.ndarray, portfolio: Portfolio | None = None) -> Self:
+        """Return the view of some rows; `portfolio` are their devices, if somebody has them at hand."""
         columns = {name: take_rows(getattr(self, name), rows, len(self)) for name in _COLUMNAR}
+        columns["portfolio"] = take_rows(self.portfolio, rows, len(self)) if portfolio is None else portfolio
         return replace(self, ids=tuple(self.ids[row] for row in rows), **columns)
 
 
 _COLUMNAR = (
-    "portfolio",
     "state",
     "connection_kw",
     "expected",
@@ -212,6 +212,29 @@ class PlanView:
 
 
 @dataclass(frozen=True, slots=True)
+class LossView:
+    """What the operator sees when it prices losses for an interval.
+
+    Attributes:
+        interval: that the market clears for.
+        net_kw: net powers that prosumers nominated for the interval before (n,), zeros before the first.
+        reactive_kvar: their reactive power (n,).
+        passive_kw: forecast passive load at the feeder's buses (B,).
+        passive_kvar: its reactive power (B,).
+        loss_eur_per_kwh: what the operator expects to pay for losses.
+        closed: switch state of the interval (L,), None for that of the network's file.
+    """
+
+    interval: Interval
+    net_kw: np.ndarray
+    reactive_kvar: np.ndarray
+    passive_kw: np.ndarray
+    passive_kvar: np.ndarray
+    loss_eur_per_kwh: float
+    closed: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SwitchView:
     """What the operator sees when it decides on switches for the H steps of a horizon.
 
@@ -238,7 +261,11 @@ class SwitchView:
 
 @dataclass(frozen=True, slots=True)
 class ClearView:
-    """What the marketplace sees: orders that reached it, the countersigned volumes, the price corridor, its own fee."""
+    """What the marketplace sees: orders that reached it, the countersigned volumes, the price corridor, its own fee.
+
+    `loss_eur_per_kwh` (n,) is what the operator says that a kWh fed in at each connection costs in losses, None where
+    losses are no part of the market.
+    """
 
     interval: Interval
     batch: OrderBatch
@@ -246,6 +273,7 @@ class ClearView:
     floor_eur_per_kwh: float
     ceiling_eur_per_kwh: float
     fee_eur_per_kwh: float = 0.0
+    loss_eur_per_kwh: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from cosim.guard import said
+from cosim.guard import words
 from cosim.models.errors import BadInputError
 
 
@@ -26,7 +26,7 @@ def begun(make: Callable[..., Any], contract: type, *, file: str, key: str, name
         faults = [replace(fault, file=file, key=f"{section}.{fault.key}") for fault in error.faults]
         raise BadInputError(faults) from None
     except Exception as error:
-        sentence = f"it cannot be begun: {type(error).__name__}: {said(error)}"
+        sentence = f"it cannot be begun: {words(error)}"
         raise BadInputError.one(file, key, name, sentence) from error
     if not isinstance(one, contract):
         raise BadInputError.one(file, key, name, f"allowed is a subclass of {contract.__name__}")

@@ -1,6 +1,6 @@
 """From a scenario to a world that is ready to run: everything a person can get wrong is found here."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -91,7 +91,7 @@ class Build:
         """Return the world at its first tick; BadInputError for what does not fit together."""
         scenario, chance, wary = self.scenario, Chance(self.scenario.seed), self.scenario.plugins
         guard = Guard(wary.on_fault, wary.patience, wary.seconds)
-        plugins = registries(self.allowed)
+        plugins = registries(self.allowed, self._isolation())
         inputs, prosumers, passive = self._checked(plugins)
         feeder, customers, profiles = inputs.feeder, inputs.customers, inputs.profiles
         bus = bus_rows(feeder, customers)
@@ -100,7 +100,7 @@ class Build:
         community = Community(homes, bus[prosumers.bus], len(feeder.bus_ids))
         sessions = self._sessions(homes, prosumers.ids, chance)
         nature = self._almanac(prosumers, passive, bus, feeder, profiles, homes, sessions, chance, guard, plugins)
-        setting = self._setting(feeder, community, nature, prosumers, profiles, plugins)
+        setting = self._setting(feeder, community, nature, prosumers, profiles, guard, plugins)
         office = GridOffice(community, setting.twin, setting.limits)
         operator = scenario.operator
         policy = self._begun(plugins["envelopes"], EnvelopePolicy, "operator.envelopes", operator.envelopes)
@@ -144,7 +144,8 @@ class Build:
                     (Fault(self.file, f"people.{key}.{name}", "", did_you_mean(name, ids)) for name in strangers),
                     self.file,
                 )
-            found.add(name_faults(self.scenario.faults, ids, inputs.feeder.branch_ids, self.file), self.file)
+            branches = inputs.feeder.branch_ids if inputs else ()
+            found.add(name_faults(self.scenario.faults, ids, branches, self.file), self.file)
         found.stop()
         assert inputs is not None
         assert parts is not None
@@ -175,6 +176,17 @@ class Build:
         given = told_of_partners(make, partners, file=file, key="market.partners", name=market.mechanism)
         found: Mechanism = self._begun(known, Mechanism, "market.mechanism", market.mechanism, **given)
         return found
+
+    def _isolation(self) -> Callable[[Registry, str], Any] | None:
+        """Return what loads plug-ins into processes of their own, if the scenario wants that."""
+        wary = self.scenario.plugins
+        if not wary.isolate:
+            return None
+        # Most runs isolate nothing, and need not wait for what it takes.
+        from cosim.experiments.isolated import Isolation
+        from cosim.isolation import Limits
+
+        return Isolation(Limits(wary.seconds, wary.memory_mib)).load
 
     def _begun(self, known: Registry, contract: type, key: str, name: str, **given: Any) -> Any:
         """Return the plug-in of a name, begun."""
@@ -241,6 +253,7 @@ class Build:
         nature: Almanac,
         prosumers: ProsumerTable,
         profiles: Profiles,
+        guard: Guard,
         plugins: dict[str, Registry],
     ) -> Setting:
         scenario, time_, imitation = self.scenario, self.scenario.time, self.scenario.people.imitation
@@ -270,11 +283,12 @@ class Build:
             rescue=self.switches.envelopes and self.switches.rescue,
             rewiring=rewiring(scenario),
             record_orders=scenario.market.record_orders,
+            price_losses=scenario.market.losses == "marginal",
             faults=run_faults(scenario.faults, prosumers.ids, feeder.branch_ids),
             review_intervals=None if imitation is None else imitation.every_days * 86_400 // interval_s,
         )
         check_reach(setting, profiles, time_, self.file)
-        ask_ahead(setting, file=self.file, name=kind)
+        setting = replace(setting, tariff=ask_ahead(setting, guard, file=self.file, name=kind))
         # Converting the network imports pandapower, which belongs to the start and not to the first interval.
         setting.truth.admittance()
         setting.twin.case()

@@ -41,7 +41,7 @@ def strategy_days(
         saved_eur: what each saved against a twin that decides nothing (days, n), where it was recorded.
         exchanged_kwh: what that twin exchanges with the supplier (days, n).
 
-    Gains are per prosumer, savings per kWh that the twins exchange; None for a strategy that nobody follows on that day.
+    Gains are per prosumer, savings per kWh that the twins exchange; None for a strategy that nobody follows then.
 
     """
     names = sorted({name for day in followed for name in day})

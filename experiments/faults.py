@@ -18,14 +18,15 @@ ACTORS = (OPERATOR, MARKETPLACE)
 
 def name_faults(section: FaultsSection, ids: Sequence[str], branches: Sequence[str], file: str) -> Iterator[Fault]:
     """Yield what the section names and the run does not have."""
-    for key, entries, known in (
-        ("silences", section.silences, [*ACTORS, *ids]),
-        ("wrong_meters", section.wrong_meters, ids),
-        ("withheld", section.withheld, ids),
-    ):
-        for row, entry in enumerate(entries):
-            if entry.who not in known:
-                yield Fault(file, f"faults.{key}.{row}.who", shown(entry.who), did_you_mean(shown(entry.who), known))
+    named: dict[str, tuple[list[str], Sequence[str]]] = {
+        "silences": ([one.who for one in section.silences], [*ACTORS, *ids]),
+        "wrong_meters": ([one.who for one in section.wrong_meters], ids),
+        "withheld": ([one.who for one in section.withheld], ids),
+    }
+    for key, (who, known) in named.items():
+        for row, name in enumerate(who):
+            if name not in known:
+                yield Fault(file, f"faults.{key}.{row}.who", shown(name), did_you_mean(shown(name), known))
     for row, forced in enumerate(section.branches):
         if forced.branch not in branches:
             said = did_you_mean(shown(forced.branch), branches)

@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from cosim.experiments.plots import BAD, GREY, Figure, label, layout, listed
+from cosim.experiments.plots import BAD, GREY, ROOM_FOR_SCALE, Figure, label, layout, listed, scale_above
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Limits
 from cosim.models.grid.topology import Tree, is_radial, tree
 
 _LABELLED_BUSES = 80
+# Room that a letter takes, as a part of the picture's width.
+_LABEL_GAP = 0.022
 _MOST_BUSES = 2000
 _SPOTS = 160, 90
 _IDLE_KW = 0.05
@@ -94,6 +96,8 @@ def _laid_out(plan: FeederPlan) -> dict[str, Any]:
     drawn["hovermode"] = "closest"
     drawn["yaxis"] = {"visible": False, "range": [rows - 0.4, -0.7]}
     drawn["xaxis"]["zeroline"] = False
+    drawn["legend"] |= {"yref": "container", "y": 0, "yanchor": "bottom"}
+    drawn["margin"] |= ROOM_FOR_SCALE | {"b": 64}
     return drawn
 
 
@@ -204,7 +208,7 @@ def _buses(feeder: Feeder, plan: FeederPlan, moment: Moment, limits: Limits) -> 
         "showlegend": False,
         "x": listed(plan.distance[order], 4),
         "y": plan.row[order].tolist(),
-        "text": names if labelled else "",
+        "text": _spaced(names, plan, order) if labelled else "",
         "textposition": "top center",
         "textfont": {"size": 10},
         "cliponaxis": False,
@@ -219,13 +223,25 @@ def _buses(feeder: Feeder, plan: FeederPlan, moment: Moment, limits: Limits) -> 
             "cmin": 1.0 - half,
             "cmax": 1.0 + half,
             "colorscale": _COLOURS,
-            "colorbar": {"title": {"text": "pu"}, "thickness": 10, "tickformat": ".2f"},
+            "colorbar": scale_above(tickformat=".2f", ticksuffix=" pu"),
             "line": {
                 "width": np.where(beyond, 3, 1).tolist(),
                 "color": np.where(beyond, BAD, "#666").tolist(),
             },
         },
     }
+
+
+def _spaced(names: list[str], plan: FeederPlan, order: np.ndarray) -> list[str]:
+    """Return the names that can be read beside each other; of those too near, the one farther out has none."""
+    least = _LABEL_GAP * max(float(plan.distance[order].max()), 1e-9)
+    until: dict[int, float] = {}
+    spaced = [""] * len(names)
+    for place in np.argsort(plan.distance[order], kind="stable").tolist():
+        row, x = int(plan.row[order[place]]), float(plan.distance[order[place]])
+        if x >= until.get(row, 0.0):
+            spaced[place], until[row] = names[place], x + least * len(names[place])
+    return spaced
 
 
 def _shown(plan: FeederPlan, vm_pu: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from cosim.agents.prosumer.cohort import Cohort, ColumnCohort, OneByOneCohort
 from cosim.agents.prosumer.imitation import Imitation
 from cosim.agents.prosumer.population import Imitators
 from cosim.agents.prosumer.shares import assign_by_share
+from cosim.experiments.begin import begun
 from cosim.experiments.scenario_people import People
 from cosim.guard import Guard
 from cosim.models.errors import BadInputError
@@ -56,7 +57,8 @@ class Following:
         make = self.known.load(name, file=self.file, key="people.strategy")
         shared = (name, rows, tuple(self.prosumers.ids[row] for row in rows), self.guard, self.chance)
         if isinstance(make, type) and issubclass(make, CohortStrategy):
-            return ColumnCohort(make(), *shared)
+            one = begun(make, CohortStrategy, file=self.file, key="people.strategy", name=name)
+            return ColumnCohort(one, *shared)
         if isinstance(make, type) and issubclass(make, BiddingStrategy):
             return OneByOneCohort(make, *shared)
         allowed = "allowed is a subclass of BiddingStrategy or CohortStrategy"

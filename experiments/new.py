@@ -15,6 +15,8 @@ from pydantic_core import PydanticUndefined
 from cosim.experiments.plugins import registries
 from cosim.experiments.scenario import ProfileFile, Scenario, TariffBand
 from cosim.experiments.scenario_fields import Section
+from cosim.experiments.scenario_grid import DrawnFeeders
+from cosim.experiments.scenario_people import DrawnPeople
 from cosim.models.errors import BadInputError, StorageError
 from cosim.models.prosumer_table import MEANINGS
 
@@ -27,8 +29,10 @@ EXAMPLES: Final[dict[str, Any]] = {
     "time.start": "2016-06-20T00:00:00+01:00",
     "time.days": 1,
     "grid.network": "ieee33_bw",
+    "grid.drawn": {"feeders": 2, "buses": 100},
     "grid.slack_vm_pu": 1.01,
     "people.table": TABLE,
+    "people.drawn": {"prosumers": 150, "pv_share": 0.4},
     "people.strategies": {"home-13": "passive"},
     "tariff.bands": [{"start": "00:00", "eur_per_kwh": 0.2}, {"start": "16:00", "eur_per_kwh": 0.28}],
     "profiles.files": [{"file": "load.csv"}],
@@ -38,8 +42,18 @@ EXAMPLES: Final[dict[str, Any]] = {
 }
 # Examples of fields that are better left alone at first: they stand there as comments.
 AS_COMMENT: Final = frozenset(
-    {"people.strategies", "profiles.files", "profiles.price", "profiles.price_unit", "grid.slack_vm_pu"}
+    {
+        *("people.strategies", "people.drawn", "grid.slack_vm_pu", "grid.drawn"),
+        *("profiles.files", "profiles.price", "profiles.price_unit"),
+    }
 )
+# What stands inside of fields that are no plain values.
+INNER: Final[dict[str, type[Section]]] = {
+    "profiles.files": ProfileFile,
+    "tariff.bands": TariffBand,
+    "grid.drawn": DrawnFeeders,
+    "people.drawn": DrawnPeople,
+}
 # Fields that name a plug-in, and of which kind.
 PLUGINS: Final = {
     "people.strategy": "strategy",
@@ -115,8 +129,9 @@ def _fields(model: type[BaseModel], prefix: str, values: dict[str, Any]) -> Iter
         if key == "people.table":
             yield "#   its columns:"
             yield from (_comment(f"{name}: {meaning}", "#     ") for name, meaning in MEANINGS.items())
-        for inner in (ProfileFile,) if key == "profiles.files" else (TariffBand,) if key == "tariff.bands" else ():
-            yield from _inner(inner, key)
+        if key in INNER:
+            yield "#   inside of it:" if key.endswith("drawn") else "#   each entry:"
+            yield from _inner(INNER[key], key)
 
 
 def _plugins(key: str) -> str:
@@ -128,8 +143,7 @@ def _plugins(key: str) -> str:
 
 
 def _inner(model: type[BaseModel], key: str) -> Iterator[str]:
-    """Yield what the entries of a list may hold, as comments."""
-    yield "#   each entry:"
+    """Yield what the entries of a list, or a table of its own, may hold, as comments."""
     for field, info in model.model_fields.items():
         default = info.get_default(call_default_factory=True)
         shown = EXAMPLES.get(f"{key}.{field}", None if default is PydanticUndefined else default)

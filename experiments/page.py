@@ -1,7 +1,7 @@
 """A self-contained page: one HTML file from a template, with plotly inside and nothing fetched from anywhere.
 
-plotly travels packed, which takes two fifths of its size, and is unpacked by the browser. plotly and Jinja2 are imported
-when a page is written, never by the command line.
+plotly travels packed, in two fifths of its size, and is unpacked by the browser. plotly and Jinja2 are imported when a
+page is written, never by the command line.
 """
 
 import base64

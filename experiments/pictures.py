@@ -15,7 +15,10 @@ from cosim.experiments.report_data import RunData
 from cosim.models.errors import BadInputError, did_you_mean
 
 # The heat map of who is held back has at most so many rows and columns.
-_MOST_ROWS = 40
+_MOST_ROWS = 60
+_GROUPS = 20
+# How a smaller part of generation is curtailed says nothing about fairness.
+_WORTH_SHARING = 0.005
 _MOST_COLUMNS = 336
 
 
@@ -50,19 +53,27 @@ def _envelopes(data: RunData) -> Picture:
 
 
 def _held(data: RunData) -> Picture:
-    group, names = grouped(data.by_distance, data.ids, _MOST_ROWS, _MOST_ROWS)
+    group, names = grouped(data.by_distance, data.ids, _MOST_ROWS, _GROUPS)
     block = -(-data.axis.intervals // _MOST_COLUMNS)
     share = data.held(group, len(names), block)
     said = says.held_back(data.people, data.by_distance, share, data.axis, block)
     if not share.any():
         return Picture(said, None)
-    drawn = plots_time.held_back(np.where(share == 0.0, np.nan, share), names, data.axis, block)
-    return Picture(said, drawn, "Coloured where net power stands at an edge that is tighter than the connection.")
+    seen = share.any(axis=1)
+    shown = np.where(share == 0.0, np.nan, share)[seen]
+    drawn = plots_time.held_back(shown, [name for name, own in zip(names, seen, strict=True) if own], data.axis, block)
+    return Picture(said, drawn, f"Coloured where net power stands at an edge tighter than the connection.{_left(seen)}")
+
+
+def _left(seen: np.ndarray) -> str:
+    """Say how many rows of a picture are left out."""
+    out = int((~seen).sum())
+    return f" {out} of {len(seen)} rows in which nobody ever does are left out." if out else ""
 
 
 def _voltage(data: RunData) -> Picture:
     return Picture(
-        says.voltages(data.intervals, data.limits, data.axis, data.worst),
+        says.voltages(data.intervals, data.limits),
         plots_time.voltage_band(data.intervals, data.inner_voltages, data.limits, data.axis, data.worst),
         "All buses by AC power flow of what was delivered.",
     )
@@ -82,7 +93,11 @@ def _feeder(data: RunData) -> Picture:
 
 def _trades(data: RunData) -> Picture:
     drawn = plots_totals.trade_map(data.trades, data.ids, data.by_distance)
-    many = "" if drawn is None or len(data.ids) <= plots_totals.MAX_TRADERS else " More than 40 are drawn in groups."
+    many = (
+        ""
+        if drawn is None or len(data.ids) <= plots_totals.MAX_TRADERS
+        else " So many are drawn in groups of neighbours."
+    )
     return Picture(says.trades(data.trades, data.ids), drawn, f"In the order of electrical distance.{many}")
 
 
@@ -105,6 +120,8 @@ def _fairness(data: RunData) -> Picture:
         "room to export": people["export_room"],
         "curtailed energy": people["curtailed"],
     }
+    if people["curtailed"].sum() < _WORTH_SHARING * data.summary["generated_kwh"]:
+        del amounts["curtailed energy"]
     amounts = {name: values for name, values in amounts.items() if values.any()}
     if not amounts:
         return Picture("Nothing was gained, granted or curtailed that could be shared.", None)
@@ -119,8 +136,12 @@ def _negotiation(data: RunData) -> Picture:
 
 
 def _strategies(data: RunData) -> Picture:
-    names = sorted(set(data.strategies))
-    place = np.array([names.index(own) for own in data.strategies])
+    first, *later = data.strategies
+    names = sorted({name for day in data.strategies for name in day})
+    if any(day != first for day in later):
+        parts = np.array([[day.count(name) / len(day) for day in data.strategies] for name in names])
+        return Picture(says.shares(names, parts), plots_shares.shares_by_day(names, parts))
+    place = np.array([names.index(own) for own in first])
     paid, consumed = (np.bincount(place, data.people[key]) for key in ("paid", "consumed"))
     price = np.divide(paid, consumed, out=np.full(len(names), np.nan), where=consumed > 0)
     if not np.isfinite(price).any():
@@ -138,7 +159,7 @@ def _negotiated(data: RunData) -> bool:
 
 
 def _mixed(data: RunData) -> bool:
-    return len(set(data.strategies)) > 1
+    return len({name for day in data.strategies for name in day}) > 1
 
 
 PICTURES: Final = {
@@ -169,3 +190,11 @@ def picture(data: RunData, name: str) -> Picture:
     if name not in known:
         raise BadInputError.one(str(data.run.folder), "figure", repr(name), did_you_mean(name, known))
     return PICTURES[name].draw(data)
+
+
+def drawn(data: RunData, name: str) -> Figure:
+    """Return one figure of a run by name; BadInputError for a name that there is not, and where nothing is drawn."""
+    one = picture(data, name)
+    if one.figure is None:
+        raise BadInputError.one(str(data.run.folder), "figure", repr(name), one.says)
+    return one.figure

@@ -69,7 +69,8 @@ class TimeAxis:
         """Return the axis itself."""
         zone = str(self.start.tzinfo)
         place = f"{zone}, {self.offset}" if "/" in zone and not zone.startswith("Etc/") else self.offset
-        return {"type": "date", "title": {"text": f"local time ({label(place)})", "standoff": 6}, "automargin": True}
+        ends = [self.local(0), self.local(self.intervals)]
+        return {"type": "date", "range": ends, "title": {"text": f"local time ({label(place)})"}, "automargin": True}
 
     def blocks(self, values: np.ndarray, combine: Callable[..., np.ndarray]) -> np.ndarray:
         """Combine (T, ...) by a reduceat such as `np.minimum.reduceat` to (points, ...)."""
@@ -109,6 +110,17 @@ def layout(height: int, xaxis: dict[str, Any], title: str = "") -> dict[str, Any
         "xaxis": xaxis,
         "yaxis": upward(title),
     }
+
+
+# Margin above a picture that holds its scale of colours.
+ROOM_FOR_SCALE = {"t": 36}
+
+
+def scale_above(**ticks: Any) -> dict[str, Any]:
+    """Return the scale of colours of a picture, lying above it, where it takes no width; units stand at its ticks."""
+    across = {"orientation": "h", "x": 0, "xanchor": "left", "len": 0.6}
+    above = {"yref": "container", "y": 1, "yanchor": "top", "thickness": 8, "ypad": 2}
+    return {**across, **above, "outlinewidth": 0, "tickangle": 0, "nticks": 5, **ticks}
 
 
 def upward(title: str) -> dict[str, Any]:

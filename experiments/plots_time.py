@@ -10,6 +10,7 @@ from cosim.experiments.plots import (
     BLUE,
     GREY,
     ORANGE,
+    ROOM_FOR_SCALE,
     SKY,
     Columns,
     Figure,
@@ -17,6 +18,7 @@ from cosim.experiments.plots import (
     label,
     layout,
     listed,
+    scale_above,
     upward,
 )
 from cosim.models.grid.state import Limits
@@ -76,7 +78,7 @@ def voltage_band(intervals: Columns, inner: Columns, limits: Limits, axis: TimeA
     drawn["annotations"] = [
         _beside(limits.vm_min_pu, f"limit {limits.vm_min_pu:g} pu", "bottom"),
         _beside(limits.vm_max_pu, f"limit {limits.vm_max_pu:g} pu", "top"),
-        {"x": when, "yref": "paper", "y": 0.5, "text": "map below", "showarrow": False, "textangle": -90, "xshift": 8},
+        {"x": when, "xanchor": "left", "yref": "paper", "y": 0, "yanchor": "bottom", "text": "map", "showarrow": False},
     ]
     return {"data": traces, "layout": drawn}
 
@@ -97,7 +99,7 @@ def envelope_bands(first: Sequence[Sequence[float | None]], axis: TimeAxis) -> F
 
 
 def held_back(share: np.ndarray, names: Sequence[str], axis: TimeAxis, block: int) -> Figure:
-    """Draw how often prosumers stand at an edge of their envelope, nearest to upstream on top.
+    """Draw how often prosumers stand at an edge of their envelope, those nearest to upstream on top.
 
     `share` (rows, blocks) is positive for the edge of export, negative for that of import, in % of the intervals of a
     block; NaN is not drawn.
@@ -112,16 +114,12 @@ def held_back(share: np.ndarray, names: Sequence[str], axis: TimeAxis, block: in
         "zmin": -100,
         "zmax": 100,
         "colorscale": _HELD,
-        "colorbar": {
-            "title": {"text": "held back"},
-            "thickness": 10,
-            "tickvals": [-100, 0, 100],
-            "ticktext": ["import", "–", "export"],  # noqa: RUF001, a dash for neither
-        },
+        "colorbar": scale_above(tickvals=[-100, 100], ticktext=["held back: import", "export"]),
         "hovertemplate": "%{y}, %{x}: %{z} % of intervals<extra></extra>",
     }
-    drawn = layout(max(240, 130 + 14 * len(names)), axis.axis(), "prosumers, nearest to upstream on top")
-    names_down = {"type": "category", "autorange": "reversed", "showgrid": False, "dtick": 1 if len(names) <= 40 else 5}
+    drawn = layout(max(200, 150 + 15 * len(names)), axis.axis(), "prosumers, by distance")
+    drawn["margin"] |= ROOM_FOR_SCALE
+    names_down = {"type": "category", "autorange": "reversed", "showgrid": False, "dtick": 1}
     return {"data": [heat], "layout": {**drawn, "hovermode": "closest", "yaxis": drawn["yaxis"] | names_down}}
 
 
@@ -147,7 +145,7 @@ def _level(limit: float) -> dict[str, Any]:
 def _beside(height: float, text: str, anchor: str) -> dict[str, Any]:
     """Write text at a level, above it or below."""
     side = {"top": "bottom", "bottom": "top"}[anchor]
-    place = {"xref": "paper", "x": 1, "xanchor": "right", "y": height, "yanchor": side}
+    place = {"xref": "paper", "x": 0, "xanchor": "left", "y": height, "yanchor": side}
     return {**place, "text": text, "showarrow": False, "font": {"color": BAD}}
 
 

@@ -11,17 +11,20 @@ import numpy as np
 from cosim.experiments.plots import (
     BLUE,
     ORANGE,
+    ROOM_FOR_SCALE,
     Columns,
     Figure,
     bars_across,
     label,
     layout,
     listed,
+    scale_above,
 )
 
-MAX_TRADERS = 40
+MAX_TRADERS = 60
 GROUPS = 20
-_KWH = [[0, "#cfe3f1"], [0.25, "#86b9dc"], [1, "#003a5c"]]
+# See-through where little was sold, on paper of any colour.
+_KWH = [[0, "rgba(0,114,178,0.2)"], [0.3, "rgba(0,114,178,0.6)"], [1, "rgba(0,114,178,1)"]]
 
 
 def trade_map(trades: Columns, ids: Sequence[str], order: np.ndarray) -> Figure | None:
@@ -30,7 +33,7 @@ def trade_map(trades: Columns, ids: Sequence[str], order: np.ndarray) -> Figure 
     More than `MAX_TRADERS` are drawn as `GROUPS` of as many each.
     """
     kwh = trades["energy_wh"] / 1000.0
-    moved = sum(np.bincount(trades[side], kwh, len(ids)) for side in ("seller", "buyer"))
+    moved = np.bincount(trades["seller"], kwh, len(ids)) + np.bincount(trades["buyer"], kwh, len(ids))
     active = order[moved[order] > 0]
     if not len(active):
         return None
@@ -44,7 +47,7 @@ def trade_map(trades: Columns, ids: Sequence[str], order: np.ndarray) -> Figure 
         "y": names,
         "z": [listed(row, 1) for row in cells],
         "colorscale": _KWH,
-        "colorbar": {"title": {"text": "kWh"}, "thickness": 10},
+        "colorbar": scale_above(ticksuffix=" kWh"),
         "hovertemplate": "%{y} sold %{z:,.1f} kWh to %{x}<extra></extra>",
     }
     return {"data": [heat], "layout": _square(len(names))}
@@ -66,10 +69,12 @@ def grouped(order: np.ndarray, ids: Sequence[str], most: int, groups: int) -> tu
 
 
 def _square(count: int) -> dict[str, Any]:
-    names = {"type": "category", "automargin": True, "showgrid": False, "dtick": 1}
+    names = {"type": "category", "automargin": True, "showgrid": False}
     buyer = {**names, "title": {"text": "buyer, nearest to upstream first", "standoff": 8}, "tickangle": -90}
-    seller = {**names, "title": {"text": "seller", "standoff": 8}, "autorange": "reversed"}
-    return {**layout(max(320, 130 + 15 * count), buyer), "yaxis": seller, "hovermode": "closest"}
+    seller = {**names, "title": {"text": "seller", "standoff": 8}, "autorange": "reversed", "dtick": 1}
+    drawn = layout(max(320, 150 + 15 * count), buyer)
+    margin = drawn["margin"] | ROOM_FOR_SCALE
+    return {**drawn, "margin": margin, "yaxis": seller, "hovermode": "closest"}
 
 
 def money_by_account(gained_eur: Mapping[str, float], before_eur: Mapping[str, float]) -> Figure:
@@ -80,7 +85,7 @@ def money_by_account(gained_eur: Mapping[str, float], before_eur: Mapping[str, f
         marker = {"symbol": "diamond", "size": 10, "color": ORANGE, "line": {"width": 1, "color": "#000"}}
         points = {"x": listed(np.array([before_eur[name] for name in gained_eur]), 2), "y": names}
         traces.append({"type": "scatter", "mode": "markers", "name": "without a market", "marker": marker, **points})
-    return {"data": traces, "layout": bars_across(len(names) + 1, "EUR gained (right of 0) or paid (left)")}
+    return {"data": traces, "layout": bars_across(len(names) + 1, "EUR paid (left) or gained (right)")}
 
 
 def energy_flows(sides: Mapping[str, Sequence[tuple[str, float]]]) -> Figure:
@@ -92,7 +97,7 @@ def energy_flows(sides: Mapping[str, Sequence[tuple[str, float]]]) -> Figure:
         "marker": {"color": list(colours)},
         "hovertemplate": "%{y}: %{x:,.0f} kWh<extra></extra>",
     }
-    return {"data": [bar], "layout": bars_across(len(names), "kWh into the feeder (right of 0) and out of it (left)")}
+    return {"data": [bar], "layout": bars_across(len(names), "kWh out of the feeder (left), into it (right)")}
 
 
 def by_strategy(names: Sequence[str], eur_per_kwh: np.ndarray, counts: np.ndarray) -> Figure:

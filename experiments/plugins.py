@@ -1,6 +1,8 @@
 """The plug-ins that can be named in a scenario, by kind."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from cosim.registry import Registry
 
@@ -10,8 +12,13 @@ _ENVELOPES = "cosim.agents.dso.envelopes"
 _MARKET = "cosim.models.market"
 
 
-def registries(allowed: dict[str, Path | None] | None = None) -> dict[str, Registry]:
-    """Return the registries of all kinds; `allowed` are modules that dotted names may point into."""
+def registries(
+    allowed: dict[str, Path | None] | None = None, isolate: Callable[[Registry, str], Any] | None = None
+) -> dict[str, Registry]:
+    """Return the registries of all kinds; `allowed` are modules that dotted names may point into.
+
+    With `isolate` whatever is not built in is loaded by that function.
+    """
     built_in = {
         "strategy": {
             "adaptive": f"{_BIDDING}.adaptive:Adaptive",
@@ -82,4 +89,4 @@ def registries(allowed: dict[str, Path | None] | None = None) -> dict[str, Regis
             "noisy": "cosim.models.forecast.noisy:Noisy",
         },
     }
-    return {kind: Registry(kind, names, f"cosim.{kind}", allowed or {}) for kind, names in built_in.items()}
+    return {kind: Registry(kind, names, f"cosim.{kind}", allowed or {}, isolate) for kind, names in built_in.items()}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cosim.experiments import pictures
 from cosim.experiments.emergence import emergence, emergence_rows
-from cosim.experiments.key_figures import key_figures, number
+from cosim.experiments.key_figures import NOT_KNOWN, Row, key_figures, number
 from cosim.experiments.page import Shown, write_page
 from cosim.experiments.repeat import repeat_command
 from cosim.experiments.report_data import RunData
@@ -54,7 +54,7 @@ def _content(data: RunData) -> dict[str, Any]:
         "verdict": verdict({"days": data.scenario["time"]["days"], **summary}),
         "grade": grade(summary),
         "figures": figures,
-        "headlines": [row for key in HEADLINES for row in figures if row.figure.key == key],
+        "headlines": [_headline(row, summary) for key in HEADLINES for row in figures if row.figure.key == key],
         "has_baseline": bool(summary.get("baseline")),
         "shown": shown,
         "pictures": {name: one.figure for name, one in shown.items()},
@@ -69,6 +69,22 @@ def _content(data: RunData) -> dict[str, Any]:
         "events": _events(data.run.table("events"), data.axis),
         "causes": sorted(summary.get("events", {}).items()),
         "command": repeat_command(manifest),
+    }
+
+
+def _headline(row: Row, summary: dict[str, Any]) -> dict[str, str]:
+    """Return a figure as it stands on top: large numbers without decimals, and the change against the baseline."""
+    value, before = summary[row.figure.key], (summary.get("baseline") or {}).get(row.figure.key)
+    decimals = 0 if value is not None and abs(value) >= 1000 else row.figure.decimals
+    known = value is not None and before is not None
+    change = number(value - before, decimals, signed=True) if known else ""
+    moved = f"{change} against no market" if change.strip("0.") else ""
+    shown = number(value, decimals)
+    return {
+        "label": row.figure.label,
+        "value": shown,
+        "unit": "" if shown == NOT_KNOWN else row.figure.unit,
+        "change": moved,
     }
 
 

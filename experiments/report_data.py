@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from cosim.agents.prosumer.shares import assign_by_share
 from cosim.experiments.emergence_measures import market_gain_eur
+from cosim.experiments.emergence_strategies import followed_by_day
 from cosim.experiments.feeder_map import Moment, feeder_plan
 from cosim.experiments.network import feeder_of
 from cosim.experiments.plots import Columns, TimeAxis
@@ -21,7 +21,6 @@ from cosim.experiments.tables import query_tables
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.state import Limits
 from cosim.models.market.ledger import MONEY_PER_EUR, Accounts, LedgerKind
-from cosim.randomness import Chance
 
 if TYPE_CHECKING:
     import duckdb
@@ -86,13 +85,18 @@ class RunData:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._db.close()
 
     def columns(self, sql: str, values: Mapping[str, Any] | None = None) -> Columns:
-        """Return the answer to a query over the run's tables, by column."""
+        """Return the answer to a query over the run's tables, by column; what is missing is NaN."""
         found = self._db.execute(sql, dict(values or {})).fetchnumpy()
-        return {name: np.ma.getdata(column) for name, column in found.items()}
+        return {
+            name: np.ma.filled(column, np.nan) if np.ma.is_masked(column) else np.asarray(column)
+            for name, column in found.items()
+        }
 
     @cached_property
     def axis(self) -> TimeAxis:
@@ -136,8 +140,7 @@ class RunData:
         """Return lower, upper, net and nominated power of some prosumers in kW, each (T, len(rows))."""
         ordered = sorted(rows)
         found = self.columns(
-            f"SELECT {', '.join(BAND)} FROM prosumers WHERE list_contains($rows, prosumer)"
-            " ORDER BY interval, prosumer",
+            f"SELECT {', '.join(BAND)} FROM prosumers WHERE list_contains($rows, prosumer) ORDER BY interval, prosumer",
             {"rows": ordered},
         )
         place = [ordered.index(row) for row in rows]
@@ -221,8 +224,6 @@ class RunData:
         return {kind: gained for kind, gained in found.items() if any(gained.values())}
 
     @cached_property
-    def strategies(self) -> list[str]:
-        """Return the strategy of each prosumer, as the seed drew it (n,)."""
-        people = self.scenario["people"]
-        drawn = assign_by_share(self.ids, people["shares"], Chance(self.scenario["seed"]))
-        return [people["strategies"].get(name, drawn.get(name, people["strategy"])) for name in self.ids]
+    def strategies(self) -> list[list[str]]:
+        """Return the strategy of each prosumer on each day (days, n)."""
+        return followed_by_day(self.run, self.scenario["time"]["days"])

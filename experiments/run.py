@@ -23,6 +23,7 @@ from cosim.world import World
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
 Observer = Callable[[World, int], None]
 
@@ -64,7 +65,7 @@ class Request:
         for who, name in self.strategies.items():
             overrides["people.strategy" if who == "" else f"people.strategies.{who}"] = name
         scenario, folder = Scenario.load(self.scenario, overrides=overrides)
-        plugins = allow_plugins(self.plugins, self.plugin_folder)
+        plugins = allow_plugins(self.plugins, self.plugin_folder, load=not scenario.plugins.isolate)
         return Build(scenario, folder, self.switches, plugins, source=_file_name(self.scenario))
 
 
@@ -86,7 +87,7 @@ AS_IT_WAS = Insistence()
 
 
 class Run:
-    """A run directory: `summary`, `table(name)` as a DataFrame, `report()` as an HTML file."""
+    """A run directory: `summary`, `table(name)` as a DataFrame, `figure(name)`, `report()` as an HTML file."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -126,6 +127,28 @@ class Run:
         from cosim.experiments.emergence import emergence
 
         return emergence(self, without_envelopes)
+
+    @property
+    def figures(self) -> list[str]:
+        """List the names of the pictures that a report of the run shows."""
+        from cosim.experiments.pictures import names
+        from cosim.experiments.report_data import RunData
+
+        with RunData(self) as data:
+            return names(data)
+
+    def figure(self, name: str) -> "go.Figure":
+        """Return one picture as a plotly figure.
+
+        BadInputError for another name than one of `figures`, and where there is nothing to draw.
+        """
+        from plotly.graph_objects import Figure
+
+        from cosim.experiments.pictures import drawn
+        from cosim.experiments.report_data import RunData
+
+        with RunData(self) as data:
+            return Figure(drawn(data, name))
 
     def report(self) -> Path:
         """Write report.html and return its path."""
@@ -233,11 +256,12 @@ def _restored(journal: Journal, insistence: Insistence) -> World:
     """Return the world of a run as its journal left it, once all that it stands on has been checked."""
     latest = journal.latest(previous=insistence.previous)
     kept = _with_changes(journal, insistence, 0 if latest is None else latest[0])
+    scenario, plugin_folder = Scenario.checked(kept["scenario"], "manifest.json"), Path(kept["plugin_folder"])
     build = Build(
-        Scenario.checked(kept["scenario"], "manifest.json"),
+        scenario,
         Path(kept["folder"]),
         Switches(**kept["switches"]),
-        allow_plugins(tuple(kept["plugins"]), Path(kept["plugin_folder"])),
+        allow_plugins(tuple(kept["plugins"]), plugin_folder, load=not scenario.plugins.isolate),
     )
     world = build.world()
     if latest is not None:

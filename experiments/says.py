@@ -53,7 +53,7 @@ def held_back(people: Columns, by_distance: np.ndarray, share: np.ndarray, axis:
     )
 
 
-def voltages(intervals: Columns, limits: Limits, axis: TimeAxis, worst: int) -> str:
+def voltages(intervals: Columns, limits: Limits) -> str:
     """Say how near voltages come to their limits, or how far beyond."""
     low, high = float(intervals["vm_min_pu"].min()), float(intervals["vm_max_pu"].max())
     broken = int((intervals["over_buses"] + intervals["under_buses"]).sum())
@@ -116,8 +116,8 @@ def energy(sides: Mapping[str, Sequence[tuple[str, float]]]) -> str:
     source, use = max(into, key=into.__getitem__), max(out, key=out.__getitem__)
     total = sum(into.values()) or 1.0
     return (
-        f"Of {total:,.0f} kWh that enter the feeder {_part(into[source] / total)} come as {source}"
-        f" and {_part(out[use] / total)} leave as {use}; losses take {_part(out['losses'] / total)}."
+        f"Of {total:,.0f} kWh that enter the feeder most are {source} ({_part(into[source] / total)}), of those that"
+        f" leave it {use} ({_part(out[use] / total)}); losses take {_part(out['losses'] / total)}."
     )
 
 
@@ -133,9 +133,8 @@ def fairness(amounts: Mapping[str, np.ndarray], ginis: Mapping[str, float | None
 def rounds(count: np.ndarray, agreed: np.ndarray) -> str:
     """Say how soon talks about room end, and whether in agreement."""
     return (
-        f"Half of the intervals settle their room within {np.median(count):.0f} rounds, the slowest takes"
-        f" {count.max()}; {_part(float(agreed.mean()))} end in agreement, the others with what the grid was shown"
-        " to carry."
+        f"Talks about room end within {np.median(count):.0f} rounds in half of the intervals and take {count.max()}"
+        f" at most; {_part(float(agreed.mean()))} end in agreement, the others with what the grid was shown to carry."
     )
 
 
@@ -143,8 +142,19 @@ def strategies(names: Sequence[str], eur_per_kwh: np.ndarray) -> str:
     """Say which strategy pays least for what it consumes."""
     best, worst = int(np.nanargmin(eur_per_kwh)), int(np.nanargmax(eur_per_kwh))
     return (
-        f"Prosumers of {names[best]} pay least for a kWh that they consume, {eur_per_kwh[best]:.3f} EUR, those of"
+        f"Who follows {names[best]} pays least for a kWh consumed, {eur_per_kwh[best]:.3f} EUR, who follows"
         f" {names[worst]} most, {eur_per_kwh[worst]:.3f} EUR; devices differ, too, not only strategies."
+    )
+
+
+def shares(names: Sequence[str], parts: np.ndarray) -> str:
+    """Say which strategy gained and which lost followers from the first day to the last; `parts` (strategies, days)."""
+    change = parts[:, -1] - parts[:, 0]
+    up, down = int(change.argmax()), int(change.argmin())
+    return (
+        f"{names[up]} wins most followers, from {_part(parts[up, 0])} of prosumers on the first day to"
+        f" {_part(parts[up, -1])} on the last; {names[down]} loses most, from {_part(parts[down, 0])} to"
+        f" {_part(parts[down, -1])}."
     )
 
 
@@ -156,10 +166,14 @@ def time(seconds: Mapping[str, float]) -> str:
 
 
 _EDGES = "upper_kw", "lower_kw"
+# Lines do not break between a number and its unit.
+_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def _beyond(vm_pu: np.ndarray, limits: Limits) -> str:
-    count = int(((vm_pu > limits.vm_max_pu + VOLTAGE_TOLERANCE_PU) | (vm_pu < limits.vm_min_pu - VOLTAGE_TOLERANCE_PU)).sum())
+    count = int(
+        ((vm_pu > limits.vm_max_pu + VOLTAGE_TOLERANCE_PU) | (vm_pu < limits.vm_min_pu - VOLTAGE_TOLERANCE_PU)).sum()
+    )
     return f"{count:,}" if count else "none"
 
 
@@ -171,5 +185,5 @@ def _part(share: float) -> str:
     """Return a share as a percentage with two digits."""
     percent = 100.0 * share
     if 0.0 < percent < 0.1:
-        return "less than 0.1 %"
-    return f"{percent:.0f} %" if percent >= 9.95 or percent == 0.0 else f"{percent:.1f} %"
+        return f"less than 0.1{_SPACE}%"
+    return f"{percent:.0f}{_SPACE}%" if percent >= 9.95 or percent == 0.0 else f"{percent:.1f}{_SPACE}%"

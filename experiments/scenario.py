@@ -108,6 +108,10 @@ class Market(Section):
     gate_lead_intervals: Annotated[Whole, Field(ge=0, le=8)] = Field(
         1, description="intervals between gate closure and delivery"
     )
+    losses: Literal["operator", "marginal"] = Field(
+        "operator",
+        description="who bears losses: the operator, or also who trades, by what a kWh more at its connection adds",
+    )
     partners: Name | None = Field(
         None,
         description="who may trade with whom in bilateral trading: a CSV beside the scenario, "

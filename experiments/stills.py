@@ -55,25 +55,37 @@ def _page(figure: Figure, kind: str, width: int) -> str:
 
 def _drawn(page: str) -> str:
     """Return what a browser makes of a page that leaves its picture behind in base64."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        raise StorageError(f"no browser draws the picture: none of {', '.join(BROWSERS)} is on the path")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "still.html"
         file.write_text(page, encoding="utf-8")
-        words = [browser, "--headless", "--disable-gpu", "--virtual-time-budget=20000", "--dump-dom", file.as_uri()]
-        # Chromium refuses to run as root with its sandbox; what it opens is the page above.
-        words[1:1] = ["--no-sandbox"] if os.geteuid() == 0 else []
-        told = subprocess.run(words, capture_output=True, text=True, timeout=_WAIT_S, check=False)  # noqa: S603, above
-    found = re.search(r'<pre id="still">([A-Za-z0-9+/=]+)</pre>', told.stdout)
+        told = dumped(file)
+    found = re.search(r'<pre id="still">([A-Za-z0-9+/=]+)</pre>', told)
     if found is None:
-        raise StorageError(f"{browser} drew nothing: {told.stderr[-300:]}")
+        raise StorageError("the browser drew nothing")
     return found[1]
+
+
+def dumped(page: Path) -> str:
+    """Return what a browser has made of a page once its scripts have run; StorageError where there is no browser."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        raise StorageError(f"no browser draws the picture: none of {', '.join(BROWSERS)} is on the path")
+    words = [
+        browser,
+        "--headless",
+        "--disable-gpu",
+        "--virtual-time-budget=20000",
+        "--dump-dom",
+        page.resolve().as_uri(),
+    ]
+    # Chromium refuses to run as root with its sandbox; what it opens are pages of our own.
+    words[1:1] = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return subprocess.run(words, capture_output=True, text=True, timeout=_WAIT_S, check=False).stdout  # noqa: S603, above
 
 
 def main(words: list[str]) -> str:
     """Draw one picture of a run by name into a file; return what to print."""
-    from cosim.experiments.pictures import picture
+    from cosim.experiments.pictures import drawn
     from cosim.experiments.report_data import RunData
     from cosim.experiments.run import Run
 
@@ -81,14 +93,11 @@ def main(words: list[str]) -> str:
         return "usage: python -m cosim.experiments.stills RUN NAME FILE"
     folder, name, file = words
     with RunData(Run(folder)) as data:
-        shown = picture(data, name)
-    if shown.figure is None:
-        return shown.says
-    return f"{write_still(shown.figure, Path(file))}: {shown.says}"
+        return str(write_still(drawn(data, name), Path(file)))
 
 
 if __name__ == "__main__":
     try:
-        print(main(sys.argv[1:]))
+        sys.stdout.write(main(sys.argv[1:]) + "\n")
     except CosimError as error:
         sys.exit(str(error))

@@ -8,7 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from cosim.experiments.begin import begun
+from cosim.experiments.guarded_tariff import guarded
 from cosim.experiments.scenario import Scenario
+from cosim.guard import Guard
 from cosim.models.errors import BadInputError
 from cosim.models.market.check_tariff import check_tariff
 from cosim.models.market.tariff import Band, Dynamic, PriceSeries, Publication, Tariff, TimeOfUse
@@ -62,14 +64,16 @@ def tariff_of(make: Any, offers: Mapping[str, Any], *, file: str, name: str) -> 
     return tariff
 
 
-def ask_ahead(setting: Setting, *, file: str, name: str) -> None:
-    """Ask a tariff of a person's own for every price of the run; BadInputError where the run could not go on with it.
+def ask_ahead(setting: Setting, guard: Guard, *, file: str, name: str) -> Tariff:
+    """Return the tariff of a setting; BadInputError where the run could not go on with it.
 
-    In the course of a run nothing could stand in for a price: it is money that somebody owes.
+    One of a person's own is asked for every price of the run, and these stand in for those that it gives no more in
+    the course of it: a price is money that somebody owes.
     """
     if type(setting.tariff) in OURS:
-        return
+        return setting.tariff
     ahead = setting.gate_lead + setting.horizon(0).base_intervals
     end_s = (setting.intervals + ahead) * setting.interval_s
     if broken := check_tariff(setting.tariff, 0, end_s):
         raise BadInputError.one(file, KEY, name, "; ".join(broken))
+    return guarded(setting.tariff, guard, end_s, setting.interval_s, file=file, name=name)

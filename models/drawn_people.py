@@ -30,7 +30,7 @@ DRAWS: Final = (
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of customer: its name in ids, its share of prosumers, its profiles, and from where to where peak and roof go.
+    """A kind of customer: its name in ids, share of prosumers, profiles, and how far peak and roof reach.
 
     `peak_kw` is demand in kW, `roof_kwp` the rating of photovoltaics in kW.
     """
@@ -51,7 +51,7 @@ KINDS: Final = {
 
 @dataclass(frozen=True)
 class DeviceShares:
-    """Share of prosumers with photovoltaics, of those the share with a battery, and of homes the share with a heat pump."""
+    """Share of prosumers with photovoltaics, of those with a battery, too, and of homes with a heat pump."""
 
     pv: float
     battery: float
@@ -59,7 +59,7 @@ class DeviceShares:
 
 
 def draw_people(buses: np.ndarray, prosumers: int, seed: int, shares: DeviceShares) -> ProsumerTable:
-    """Draw so many prosumers and their places among the buses (numbers, int (m,)); a passive home at each bus left over.
+    """Draw prosumers and their places among the buses (numbers, int (m,)); a passive home at each bus left over.
 
     No bus has two prosumers more than another. An id tells kind and number, as in home-00017.
     """

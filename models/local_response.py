@@ -65,7 +65,9 @@ class Scene:
             q_kvar = inverter.reactive_kvar(vm_pu, carried.delivery.net_kw)
             return np.concatenate([q_kvar, inverter.generation_cap_kw(vm_pu, q_kvar)], axis=-1)
 
-        rest = settle(answer, np.concatenate([np.zeros(len(inverter)), inverter.rated_kw]))
+        idle = np.zeros(len(inverter))
+        # What would be too much feed-in for any voltages may be little after the law has held it back.
+        rest = settle(answer, np.concatenate([idle, inverter.rated_kw]), np.concatenate([idle, idle]))
         return replace(self._held(rest.value), unsettled_kva=rest.gap_kva)
 
     def _held(self, held: np.ndarray) -> Carried:

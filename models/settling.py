@@ -25,17 +25,15 @@ class Settled:
     gap_kva: np.ndarray
 
 
-def settle(answer: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> Settled:
+def settle(answer: Callable[[np.ndarray], np.ndarray], start: np.ndarray, *others: np.ndarray) -> Settled:
     """Return values with ``answer(value) == value`` within 1e-6 kVA, from a start (..., m) in kW or kvar.
 
     `answer` maps values (..., m) to values (..., m), each row by itself, to NaN where there is no answer. A row does
     not look at its neighbours: it ends after as many rounds as it would alone. A step without an answer is taken back
-    and halved; one that starts without an answer stays where it is. Rows that do not settle within 80 rounds end at the
-    best of them.
+    and halved. A row whose start has no answer begins at one of the `others`, the first that has; where none has, it
+    stays at the start and misses it by NaN. Rows that do not settle within 80 rounds end at the best of them.
     """
-    value = start
-    gap = answer(value) - value
-    value = np.broadcast_to(value, gap.shape)
+    value, gap = _begun(answer, start, others)
     best, damping = value, np.ones((*gap.shape[:-1], 1))
     least = _size(gap)
     for _ in range(MOST_ROUNDS):
@@ -51,6 +49,21 @@ def settle(answer: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> Set
         best, least = np.where(better, value, best), np.where(better, _size(gap), least)
     missed = least[..., 0]
     return Settled(best, np.where(missed <= TOLERANCE_KVA, 0.0, missed))
+
+
+def _begun(
+    answer: Callable[[np.ndarray], np.ndarray], start: np.ndarray, others: tuple[np.ndarray, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's start and its gap there (..., m), (..., m), from the first start that has an answer."""
+    gap = answer(start) - start
+    value = np.broadcast_to(start, gap.shape)
+    for other in others:
+        lost = np.isnan(_size(gap))
+        if not lost.any():
+            break
+        value = np.where(lost, other, value)
+        gap = np.where(lost, answer(value) - value, gap)
+    return value, gap
 
 
 def _size(gap: np.ndarray) -> np.ndarray:

@@ -8,11 +8,13 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeVar
 
 VARIABLE: Final = "COSIM_NUM_THREADS"
 # More parts than threads: who is done early takes what is left of the others.
 PARTS_EACH: Final = 4
+
+Part = TypeVar("Part")
 
 
 def thread_count() -> int:
@@ -30,11 +32,14 @@ def usable_cores() -> int:
 def side_by_side(work: Callable[[int, int], object], count: int, *, least: int) -> None:
     """Call work(first, end) over all of `count` pieces, on threads where each gets `least` pieces or more."""
     threads = min(thread_count(), count // max(least, 1))
-    if threads <= 1:
-        work(0, count)
-        return
-    parts = min(threads * PARTS_EACH, count // least)
+    in_parts(work, count, min(threads * PARTS_EACH, count // least) if threads > 1 else 1)
+
+
+def in_parts(work: Callable[[int, int], Part], count: int, parts: int) -> list[Part]:
+    """Return what work(first, end) returns for each of some parts of `count` pieces, in their order, on all threads."""
     edges = [count * part // parts for part in range(parts + 1)]
+    threads = min(thread_count(), parts)
+    if threads <= 1:
+        return [work(first, end) for first, end in pairwise(edges)]
     with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(work, first, end) for first, end in pairwise(edges)]:
-            done.result()
+        return [done.result() for done in [pool.submit(work, first, end) for first, end in pairwise(edges)]]

@@ -14,6 +14,7 @@ laws by voltage and -T by power: under cos phi(P), where K is 0, the sensitivity
 For each bus near its limit everybody is put where that makes it worst, and AC power flow says what comes of it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -22,8 +23,8 @@ import numpy as np
 
 from cosim.models.devices.inverter import Inverter
 from cosim.models.envelope import Envelopes
-from cosim.models.grid.blocks import Blocks, blocks_of
 from cosim.models.grid.branch_flow import BranchFlow, branch_flow
+from cosim.models.grid.kernel_crest import Paths, potentials
 from cosim.models.grid.linear import LinDistFlow, lindistflow
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Diverged, GridState, Limits
@@ -113,7 +114,7 @@ class Adverse:
         def near(potential: np.ndarray) -> np.ndarray:
             return (height + DOUBT * potential + DOUBT_PU > edge) & (potential > NEGLIGIBLE_PU) & state.energised
 
-        rows = np.flatnonzero(near(self._most_pu(bands, state, p_kw)))
+        rows = self._near(bands, state, p_kw, near)
         if not len(rows):
             return np.zeros((0, len(begin)))
         by_q = self._by_q(state)
@@ -146,41 +147,53 @@ class Adverse:
         return None if tree is None or np.any(tree.rise_q < 0.0) else tree
 
     @cached_property
-    def _depth(self) -> tuple[np.ndarray, np.ndarray]:
-        """Resistance and reactance between the slack and each node of the tree, as rises per kW and kvar (N + 1,)."""
-        assert self._tree is not None
-        parent, depth = self._tree.parent.tolist(), np.zeros((2, len(self._tree.parent) + 1))
-        for node, rise in enumerate(zip(self._tree.rise_p, self._tree.rise_q, strict=True)):
-            depth[:, node] = depth[:, parent[node]] + rise
-        return depth[0], depth[1]
+    def _tree(self) -> BranchFlow | None:
+        """The feeder as a tree, None where it is none."""
+        tree = branch_flow(self.flow.admittance())
+        return None if tree is None or np.any(tree.rise_q < 0.0) else tree
 
     @cached_property
-    def _blocks(self) -> Blocks:
-        return blocks_of(self.flow.admittance())
+    def _paths(self) -> Paths:
+        assert self._tree is not None
+        tree = self._tree
+        count = len(tree.parent)
+        by_p, by_q, first = np.zeros(count + 1), np.zeros(count + 1), np.arange(count)
+        for node, above in enumerate(tree.parent.tolist()):
+            by_p[node], by_q[node] = by_p[above] + tree.rise_p[node], by_q[above] + tree.rise_q[node]
+            first[node] = first[above] if above < count else node
+        end = np.searchsorted(first, first, side="right")
+        return Paths(tree.parent, tree.rise_q, by_p, by_q, first, end)
 
-    def _most_pu(self, bands: Envelopes, state: GridState, p_kw: np.ndarray) -> np.ndarray:
-        """Return what everybody's moving could at most do to each voltage (B,): endless where that is not known.
+    def _near(
+        self, bands: Envelopes, state: GridState, p_kw: np.ndarray, near: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Return the buses (k,) that are `near` their limit by what moves could make of voltages; all if not a tree.
 
         Between nodes of a tree ``X_ik X_kj <= X_ij X_kk``, so the sensitivity is ``R_ij - c X_ij`` or more, with c the
         widest angle of the block and ``sum_k X_kk p_k`` over who feeds in there. R_ij and X_ij are those of the node m
         where the ways to i and j part, and what all bands make of ``max(c X_m - R_m, 0)`` is one sweep over the tree.
+        Buses that this bound does not clear are looked at one by one.
         """
-        tree, blocks = self._tree, self._blocks
-        if tree is None:
-            return np.full(len(p_kw), np.inf)
-        on = blocks.of_bus >= 0
-        scale = np.where(on, tree.no_load_vm2[tree.place % len(tree.parent)] / _twice(state)[:, 0], 0.0)
-        by_p, by_q = self._depth
-        angle = blocks.most(state.va_rad) + blocks.most(-state.va_rad)
-        bend = (angle + blocks.total(np.maximum(p_kw, 0.0) * by_q[tree.place] * scale))[blocks.of_bus]
-        short = np.zeros(len(tree.parent) + 1)
-        short[tree.place[on]] = np.maximum(bend[on] * by_q[tree.place[on]] - by_p[tree.place[on]], 0.0)
-        if not short.any():
-            return short[:0].repeat(0) if not len(p_kw) else np.zeros(len(p_kw))
-        flow, level = np.empty(len(short)), np.empty(len(short))
-        wide = self.community.at_buses(bands.upper_kw - bands.lower_kw)
-        gather(Tree(tree.parent, short[:-1] - short[tree.parent], tree.place), wide, flow, level)
-        return scale * level[tree.place]
+        if self._tree is None:
+            return np.arange(len(p_kw))
+        paths, place, count = self._paths, self._tree.place, len(self._tree.parent)
+        block = np.append(paths.first, count)
+        scale = self._linear.no_load_vm2 / _twice(state)[:, 0]
+        drawn = np.bincount(place, p_kw * scale, count + 1)
+        wide = np.bincount(place, self.community.at_buses(bands.upper_kw - bands.lower_kw), count + 1)
+        least, most, angle = np.zeros(count + 1), np.zeros(count + 1), np.zeros(count + 1)
+        angle[place] = state.va_rad
+        np.minimum.at(least, block[place], state.va_rad)
+        np.maximum.at(most, block[place], state.va_rad)
+        turned = np.bincount(block[place], np.maximum(p_kw, 0.0) * paths.by_q[place] * scale, count + 1)
+        short = np.maximum((most - least + turned)[block] * paths.by_q - paths.by_p, 0.0)
+        flow, level = np.empty(count + 1), np.empty(count + 1)
+        gather(Tree(paths.parent, short[:-1] - short[paths.parent], np.arange(count)), wide[:-1], flow, level)
+        rows = np.flatnonzero(near(scale * level[place]))
+        potential, found = np.zeros(len(p_kw)), np.empty(len(rows))
+        potentials(paths, place[rows], angle, drawn, wide, found)
+        potential[rows] = scale[rows] * found
+        return np.flatnonzero(near(potential))
 
     def _levels(self, stages: np.ndarray, state: GridState, p_kw: np.ndarray) -> np.ndarray:
         """Return how far each bus's voltage rises with each one's net power, at three stages of it (3, B, n)."""

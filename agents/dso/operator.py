@@ -17,6 +17,7 @@ from cosim.guard import Guard
 from cosim.messages import (
     EnvelopeGrant,
     GridReading,
+    LossPrice,
     PoolProgress,
     RoomBid,
     RoomClaim,
@@ -27,14 +28,15 @@ from cosim.messages import (
     VolumeLimit,
 )
 from cosim.models.envelope import Envelopes
+from cosim.models.grid.batch_gradient import loss_gradient
 from cosim.models.static_bands import static_bands
 from cosim.models.step import PassiveLoad
 from cosim.models.stopwatch import section
 from cosim.models.time import Interval
 from cosim.negotiation import Terms
 from cosim.room_views import RoomGrant, RoomView
-from cosim.unheard import choice
-from cosim.views import GrantView, PlanView, SwitchView
+from cosim.unheard import choice, volumes_inside
+from cosim.views import GrantView, LossView, PlanView, SwitchView
 
 NAME = "operator"
 DESKS_KEPT = 16
@@ -127,7 +129,16 @@ class Operator:
 
     def countersign(self, interval: Interval, envelopes: Envelopes) -> VolumeLimit:
         """Return how much each connection point may trade, by its envelope."""
-        return VolumeLimit.inside(interval, envelopes)
+        return volumes_inside(interval, envelopes)
+
+    def loss_price(self, view: LossView) -> LossPrice:
+        """Say what a kWh more at each connection adds to losses, by the exact derivative; zeros without a solution."""
+        office = self._office(view.closed)
+        p_kw = office.community.at_buses(view.net_kw) + view.passive_kw
+        q_kvar = office.community.at_buses(view.reactive_kvar) + view.passive_kvar
+        with section("power_flow"):
+            slope = loss_gradient(office.flow.solve(p_kw[None, :], q_kvar[None, :])).dp[0]
+        return LossPrice(view.interval.index, view.loss_eur_per_kwh * slope[office.community.bus])
 
     def tighten(self, view: PlanView) -> EnvelopeGrant:
         """Return bands in which nobody may go further than what the grid carries of the plan, on the harmful side."""

@@ -8,6 +8,7 @@ from cosim.agents.marketplace.admission import admit
 from cosim.agents.marketplace.pool import PoolDesk
 from cosim.guard import Guard
 from cosim.messages import Cancellation, PoolBid, PoolOffer, PoolProgress, RoomProgress
+from cosim.models.market.losses import clear_with_losses
 from cosim.models.market.mechanism import Clearing, MarketContext, Mechanism, Trades, void
 from cosim.models.market.order import MAX_ENERGY_WH, SELL, Orders
 from cosim.negotiation import Terms
@@ -64,13 +65,19 @@ class Marketplace:
         prices = view.floor_eur_per_kwh, view.ceiling_eur_per_kwh, view.fee_eur_per_kwh
         context = MarketContext(view.interval, *prices)
         return self._guard.call(
-            lambda: self._mechanism.clear(admitted.orders, context),
+            lambda: self._cleared(admitted.orders, context, view.loss_eur_per_kwh),
             faults=lambda result: _clearing_faults(result, admitted.orders),
             fallback=lambda: Clearing.nothing(admitted.orders),
             agent=NAME,
             interval=index,
             seat="mechanism",
         )
+
+    def _cleared(self, orders: Orders, context: MarketContext, loss_eur_per_kwh: np.ndarray | None) -> Clearing:
+        """Clear by the mechanism, with losses in prices where the operator has named theirs."""
+        if loss_eur_per_kwh is None:
+            return self._mechanism.clear(orders, context)
+        return clear_with_losses(self._mechanism, orders, context, loss_eur_per_kwh)
 
     def cancel(self, trades: Trades, cancellation: Cancellation) -> Trades:
         """Void fills beyond what the operator still carries, pro rata on both sides; of whom it has heard so."""

@@ -21,7 +21,7 @@ from cosim.agents.prosumer.faults import (
 from cosim.agents.prosumer.one import one_outcome, one_view
 from cosim.agents.prosumer.turnover import axes_of, moved
 from cosim.encoding import NotPlainError, kept
-from cosim.guard import Guard, said
+from cosim.guard import Guard, words
 from cosim.models.devices.columns import SetPoints
 from cosim.models.envelope import Envelopes
 from cosim.models.errors import BadInputError
@@ -80,7 +80,7 @@ class Cohort(ABC):
     def _retired(self, agent: str, error: NotPlainError) -> None:
         """Write down that the fallback decides from now on."""
         sentence = f"keeps what cannot be saved: strategy of {agent}: {error}; the fallback acts from now on"
-        self._guard.note(self._asked_at, agent, "plugin_retired", sentence)
+        self._guard.retire(self._asked_at, agent, sentence)
 
     def _stayed(self, before: Self) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows here, and there, of members who were in another cohort."""
@@ -305,6 +305,4 @@ def _begun(make: Callable[[], T], name: str) -> T:
     try:
         return make()
     except Exception as error:
-        raise BadInputError.one(
-            f"strategy {name}", "start", None, f"it raised {type(error).__name__}: {said(error)}"
-        ) from error
+        raise BadInputError.one(f"strategy {name}", "start", None, f"it raised {words(error)}") from error

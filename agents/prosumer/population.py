@@ -13,11 +13,12 @@ from cosim.agents.prosumer.negotiating.table import Negotiators
 from cosim.locking import locked
 from cosim.messages import PoolOffer, RoomOffer
 from cosim.models.devices.columns import SetPoints
+from cosim.models.devices.portfolio import Portfolio
 from cosim.models.envelope import Envelopes, Room
 from cosim.models.market.order import Orders
 from cosim.randomness import Chance
 from cosim.room_views import NegotiationView
-from cosim.views import Outcome, ProsumersView, ReviewView
+from cosim.views import Outcome, ProsumersView, ReviewView, take_rows
 
 # Below this nothing was exchanged that a saving could be counted by.
 LEAST_KWH = 1e-3
@@ -59,6 +60,7 @@ class Population:
         self._count = count
         self._negotiators = negotiators
         self._imitators = imitators
+        self._devices: dict[str, tuple[Portfolio, Portfolio]] = {}
 
     def request(self, view: ProsumersView) -> Envelopes:
         """Return the bands wanted (n,)."""
@@ -115,10 +117,13 @@ class Population:
 
     def _regroup(self, imitators: Imitators, followed: Sequence[str], interval: int) -> None:
         before = {cohort.name: cohort for cohort in self.cohorts}
-        self.cohorts = imitators.form(followed)
+        self._form(imitators, followed)
         for cohort in self.cohorts:
             if cohort.name in before:
                 cohort.take_up(before[cohort.name], interval)
+
+    def _form(self, imitators: Imitators, followed: Sequence[str]) -> None:
+        self.cohorts, self._devices = imitators.form(followed), {}
 
     def _cohort_of(self) -> np.ndarray:
         """Return the place of everybody's cohort (n,)."""
@@ -151,7 +156,14 @@ class Population:
         return self.negotiators.claims(view, room_got, paid_eur, fair)
 
     def _shown(self, cohort: Cohort, view: ProsumersView) -> ProsumersView:
-        return view if len(self.cohorts) == 1 else locked(view.take(cohort.rows))
+        if len(self.cohorts) == 1:
+            return view
+        whole, part = self._devices.get(cohort.name, (None, None))
+        if part is None or whole is not view.portfolio:
+            # Devices are checked whenever they are made; those that stay the same need not be, at every look.
+            part = take_rows(view.portfolio, cohort.rows, len(view))
+            self._devices[cohort.name] = view.portfolio, part
+        return locked(view.take(cohort.rows, part))
 
     def memory(self) -> dict[str, Any]:
         """Return the strategies, who follows which (n,), and what each cohort remembers."""
@@ -165,6 +177,6 @@ class Population:
         """Take up what `memory` returned."""
         followed = [memory["strategies"][place] for place in memory["of"].tolist()]
         if self._imitators is not None and followed != self.followed:
-            self.cohorts = self._imitators.form(followed)
+            self._form(self._imitators, followed)
         for cohort, kept in zip(self.cohorts, memory["remembered"], strict=True):
             cohort.restore(kept)

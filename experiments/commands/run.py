@@ -10,12 +10,15 @@ import typer
 
 from cosim.experiments.commands.shared import (
     INTERRUPTED,
+    Isolate,
+    OnFault,
     Plugins,
     ScenarioName,
     Settings,
     Strategies,
     assignments,
     exit_codes,
+    on_faults,
     print_figures,
     say_plugins,
 )
@@ -36,6 +39,8 @@ def run(
     strategy: Strategies = [],  # noqa: B006, typer copies it
     allow_plugin: Plugins = [],  # noqa: B006, typer copies it
     set_: Settings = [],  # noqa: B006, typer copies it
+    on_fault: OnFault = None,
+    isolate: Isolate = False,
     no_market: Annotated[bool, typer.Option("--no-market", help="Nobody trades.")] = False,
     no_envelopes: Annotated[
         bool, typer.Option("--no-envelopes", help="No grants, no tightening, no curtailment; checks stay.")
@@ -63,14 +68,14 @@ def run(
             out=out if out is not None else free_folder(scenario),
             seed=seed,
             days=days,
-            overrides=assignments(set_),
+            overrides={**assignments(set_), **on_faults(on_fault, isolate=isolate)},
             strategies=dict(map(strategy_of, strategy)),
             switches=Switches(not no_market, not no_envelopes, not no_rescue),
             plugins=tuple(allow_plugin),
             baseline=not no_baseline and not no_market,
         )
         request.build()
-        say_plugins(request.plugins)
+        say_plugins(request.plugins, request.plugin_folder)
         beside = Beside(request.out)
         with _stopping(beside), progress(quiet=quiet or json_) as observe:
             finished = execute(request, beside.observing(observe))

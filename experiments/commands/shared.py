@@ -1,8 +1,8 @@
 """What commands share: options, exit codes, and how figures are printed."""
 
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +16,11 @@ Plugins = Annotated[
 ]
 Settings = Annotated[list[str], typer.Option("--set", help="KEY=VALUE: any field of the scenario, dotted.")]
 Strategies = Annotated[list[str], typer.Option(help="[ID=]NAME: strategy of one prosumer, or of all.")]
+OnFault = Annotated[
+    str | None,
+    typer.Option("--on-fault", help="What follows when a plug-in breaks its contract: fallback, quarantine, or fail."),
+]
+Isolate = Annotated[bool, typer.Option("--isolate", help="Run code of your own in processes that can be ended.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -52,10 +57,18 @@ def assignments(texts: Iterable[str]) -> dict[str, Any]:
     return dict(assignment(text, "--set") for text in texts)
 
 
-def say_plugins(names: Iterable[str]) -> None:
-    """Name the file that each allowed plug-in was loaded from."""
-    for name in names:
-        typer.echo(f"plug-in {name}: {getattr(sys.modules[name], '__file__', 'built in')}", err=True)
+def on_faults(on_fault: str | None, *, isolate: bool) -> dict[str, Any]:
+    """Return what `--on-fault` and `--isolate` set of the scenario."""
+    said = {} if on_fault is None else {"plugins.on_fault": on_fault}
+    return {**said, "plugins.isolate": True} if isolate else said
+
+
+def say_plugins(names: Iterable[str], folder: Path) -> None:
+    """Name the file of each allowed plug-in."""
+    from cosim.registry import allow_plugins
+
+    for name, file in allow_plugins(names, folder, load=False).items():
+        typer.echo(f"plug-in {name}: {file or 'built in'}", err=True)
 
 
 def print_figures(figures: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ def sweep(
         wish = asked(scenario, vary, seeds, days, strategy, allow_plugin, set_, found)
         folder = out if out is not None else own_folder(scenario)
         plan = planned(wish, folder, engine, jobs, found)
-        say_plugins(wish.plugins)
+        say_plugins(wish.plugins, wish.plugin_folder)
         try:
             with progress(quiet=json_) as observe:
                 done = plan.carry_out(observe)

@@ -24,6 +24,10 @@ STUDIES = {
         "cosim.experiments.studies.mechanisms",
         "what each market mechanism makes of one day, with and without envelopes: welfare, money, fairness, violations",
     ),
+    "who-invades": Entry(
+        "cosim.experiments.studies.who_invades",
+        "which bidding strategies spread where prosumers imitate the better-off, and which can invade which",
+    ),
     "reconfiguration": Entry(
         "cosim.experiments.studies.reconfiguration",
         "what switches bring beside a market, alone and coordinated, and what they do to a village",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cosim.experiments.plots import COLOURS, DASHES, SYMBOLS, label, layout
+from cosim.experiments.plots import COLOURS, DASHES, GREY, SYMBOLS, label, layout
 from cosim.experiments.studies.study import Picture, Row
 
 

@@ -73,7 +73,7 @@ class CaseRequest(Request):
     def build(self) -> Build:
         case = self.case
         scenario = Scenario.checked(case.scenario, f"{case.scenario['name']}.toml")
-        allowed = allow_plugins(case.plugins, case.plugin_folder)
+        allowed = allow_plugins(case.plugins, case.plugin_folder, load=not scenario.plugins.isolate)
         return Build(scenario, case.folder, case.switches, allowed)
 
 

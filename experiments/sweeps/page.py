@@ -1,6 +1,7 @@
 """The page of a sweep: effects, small multiples, every combination, and how to repeat it."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from cosim.experiments.page import write_page
 from cosim.experiments.plots import COLOURS, GLYPHS
 from cosim.experiments.repeat import options, toml
 from cosim.experiments.scenario import Scenario
+from cosim.experiments.sweeps.effects import Effect
 from cosim.experiments.sweeps.pictures import panels, seed_panels
 from cosim.experiments.sweeps.text import effect_rows, ensemble_rows
 from cosim.models.errors import BadInputError
@@ -24,8 +26,14 @@ def write_sweep_page(sweep: "Sweep") -> Path:
 def _content(sweep: "Sweep") -> dict[str, Any]:
     specification, statistics, effects = sweep.specification, sweep.statistics, sweep.effects()
     multiples = [
-        {"key": key, "legend": _legend(sweep, key), "panels": panels(statistics, key, effects)} for key in sweep.keys
-    ] or [{"key": "seed", "legend": [], "panels": seed_panels(statistics)}]
+        {
+            "key": key,
+            "says": _says(key, effects),
+            "legend": _legend(sweep, key),
+            "panels": panels(statistics, key, effects),
+        }
+        for key in sweep.keys
+    ] or [{"key": "seed", "says": "", "legend": [], "panels": seed_panels(statistics)}]
     pictures = {
         f"{place}-{number}": panel
         for place, multiple in enumerate(multiples)
@@ -80,6 +88,21 @@ def seeds_text(seeds: tuple[int, ...]) -> str:
         else:
             ranges.append([seed, seed])
     return ",".join(f"{first}..{last}" if last > first else str(first) for first, last in ranges)
+
+
+def _says(key: str, effects: Sequence[Effect]) -> str:
+    """Say which figure a key changes most surely, and how many it surely changes at all."""
+    of_key = [effect for effect in effects if effect.key == key]
+    if all(effect.change.count < 2 for effect in of_key):
+        return ""  # one seed says nothing about chance
+    sure = {effect.figure for effect in of_key if effect.change.excludes_zero}
+    if not sure:
+        return "No key figure surely changes."
+    first = effect_rows(of_key)[0]
+    return (
+        f"{len(sure)} of {len({effect.figure for effect in of_key})} key figures surely change, {first['figure']} most"
+        f" clearly: by {first['change']} ({first['relative']}) from {first['from']} to {first['to']}."
+    )
 
 
 def _legend(sweep: "Sweep", key: str) -> list[dict[str, str]]:

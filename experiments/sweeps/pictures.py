@@ -76,7 +76,13 @@ def _laid_out(traces: list[dict[str, Any]], figure: KeyFigure, across: str, *, t
     axis = {"title": {"text": label(across), "standoff": 6}, "automargin": True}
     drawn = layout(HEIGHT, {**axis, "type": "category"} if text else axis)
     unit = f" ({figure.unit})" if figure.unit else ""
-    drawn["title"] = {"text": f"{figure.label}{unit}", "font": {"size": 13}, "x": 0, "xref": "paper", "xanchor": "left"}
+    drawn["title"] = {
+        "text": f"{figure.label}{unit}",
+        "font": {"size": 12},
+        "x": 0,
+        "xref": "container",
+        "xanchor": "left",
+    }
     drawn["margin"] |= {"t": 34}
     return {"data": traces, "layout": {**drawn, "hovermode": "closest", "showlegend": False}}
 

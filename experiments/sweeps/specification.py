@@ -63,8 +63,8 @@ class Specification:
 
     def build(self, settings: Settings) -> Build:
         """Return what the world of a combination is built from, under the first seed."""
-        allowed = allow_plugins(self.plugins, self.plugin_folder)
         scenario = self.scenario(settings, self.seeds[0])
+        allowed = allow_plugins(self.plugins, self.plugin_folder, load=not scenario.plugins.isolate)
         return Build(scenario, self.folder, self._switches(settings), allowed)
 
     def as_data(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def specify(wish: Wish, found: Gathered, *, known: bool = False) -> Specificatio
         for key, values in wish.vary:
             for value in values:
                 found.attempt(partial(Scenario.load, wish.scenario, overrides=_no_switches({**wish.fixed, key: value})))
-    found.attempt(partial(allow_plugins, wish.plugins, wish.plugin_folder))
+    found.attempt(partial(allow_plugins, wish.plugins, wish.plugin_folder, load=False))
     if base is None or found.faults:
         _stop_after_values(wish, base, found)
     assert base is not None

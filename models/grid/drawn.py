@@ -90,7 +90,9 @@ def draw_feeder(feeders: int, buses: int, seed: int) -> Feeder:
         slack_vm_pu=np.ones(1),
         fused=np.arange(len(kv)),
         citation="drawn by a seed from standard types of pandapower, doi 10.1109/TPWRS.2018.2829021",
-        network=LineImpedances(*(np.array([getattr(branch, part) for branch in branches]) for part in ("r_ohm", "x_ohm"))),
+        network=LineImpedances(
+            np.array([branch.r_ohm for branch in branches]), np.array([branch.x_ohm for branch in branches])
+        ),
     )
 
 

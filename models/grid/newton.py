@@ -7,16 +7,21 @@ with A_ij = V_i conj(Y_ij V_j) and S_i = sum_j A_ij, dS_i/dtheta_j = -j A_ij (+ 
 dS_i/dln|V_j| = A_ij (+ S_i for i = j).
 """
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import coo_array, csc_array
-from scipy.sparse.linalg import splu
 
 from cosim.models.grid.admittance import Admittance
+from cosim.models.grid.kernel_newton import Point, Space, solve_blocks
+from cosim.models.grid.newton_layout import Layout, lay_out
+from cosim.models.threads import side_by_side
 
-MAX_ITERATIONS = 25
 TOLERANCE_KVA = 1e-7
+# Fewer load buses are solved sooner than a thread is started.
+BUSES_A_THREAD = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Newton:
             (np.concatenate([entries.data, np.zeros(size)]), (rows, columns)), shape=(size, size)
         ).tocsr()
         pattern.sum_duplicates()
-        self._y = pattern.data
+        self._pattern, self._y = pattern, pattern.data
         self._row = np.repeat(diagonal, np.diff(pattern.indptr))
         self._column = pattern.indices.astype(np.int64)
         self._tolerance = tolerance_pu(admittance)
@@ -101,30 +106,33 @@ class Newton:
 
     def solve(self, injection: np.ndarray, start: np.ndarray | None = None) -> Solution:
         """Solve for the voltages (N,) at complex injections in pu (N,), from given or else the no-load voltages."""
-        pq, voltage = self.admittance.pq, (self.admittance.no_load if start is None else start).copy()
-        magnitude, angle = np.abs(voltage), np.angle(voltage)
-        with np.errstate(all="ignore"):  # a diverging iteration overflows; the end says so
-            for iteration in range(MAX_ITERATIONS + 1):
-                a, power = self.flows(voltage)
-                gap = (power - injection)[pq]
-                mismatch = float(np.abs(gap).max(initial=0.0))
-                if mismatch < self._tolerance:
-                    return Solution(voltage, True, iteration, mismatch)
-                if iteration == MAX_ITERATIONS or not np.isfinite(mismatch):
-                    return Solution(voltage, False, iteration, mismatch)
-                step = self._step(a, power, gap)
-                if step is None:
-                    return Solution(voltage, False, iteration, mismatch)
-                angle[pq] -= step[0::2]
-                magnitude[pq] *= 1.0 - step[1::2]
-                voltage = magnitude * np.exp(1j * angle)
-        raise AssertionError("unreachable: the last iteration returns")
+        own, begin = self.admittance, self.admittance.no_load if start is None else start
+        if not len(own.pq):
+            return Solution(begin, True, 0, 0.0)
+        net, edges = self._layout.net, self._layout.edges
+        ended = np.zeros((len(edges) - 1, 3))
+        point = Point(_parts(begin), np.abs(begin), np.angle(begin), _parts(injection))
+        space = Space(np.zeros((len(net.bus) + 2 * len(net.fill_row), 4)), np.zeros((len(net.bus), 2)))
 
-    def _step(self, a: np.ndarray, power: np.ndarray, gap: np.ndarray) -> np.ndarray | None:
-        """Solve the linearised equations; None where they are singular."""
-        right = np.empty(2 * len(gap))
-        right[0::2], right[1::2] = gap.real, gap.imag
-        try:
-            return np.asarray(splu(self.jacobian(a, power)).solve(right))
-        except RuntimeError:  # SuperLU's word for an exactly singular matrix
-            return None
+        def some(first: int, end: int) -> None:
+            solve_blocks(net, point, space, edges, first, end, self._tolerance, ended)
+
+        with np.errstate(all="ignore"):  # where nothing is compiled, a diverging iteration overflows; the end says so
+            side_by_side(some, len(ended), least=_blocks_a_thread(edges))
+        solved, taken, gap = ended.T
+        voltage = point.voltage[0] + 1j * point.voltage[1]
+        return Solution(voltage, bool(solved.all()), int(taken.max()), float(gap.max()))
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return lay_out(self.admittance, self._pattern)
+
+
+def _parts(values: np.ndarray) -> np.ndarray:
+    """Real and imaginary parts of complex numbers, (N,) -> (2, N)."""
+    return np.array([values.real, values.imag])
+
+
+def _blocks_a_thread(edges: np.ndarray) -> int:
+    """Return how many blocks are worth a thread."""
+    return max(1, math.ceil(BUSES_A_THREAD * (len(edges) - 1) / int(edges[-1])))

@@ -18,7 +18,8 @@ from cosim.models.grid.admittance import Admittance
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.graph import energised_nodes
 from cosim.models.grid.network_file import LineImpedances
-from cosim.models.grid.newton import MAX_ITERATIONS, Newton, Solution, tolerance_pu
+from cosim.models.grid.kernel_newton import MAX_ITERATIONS
+from cosim.models.grid.newton import Newton, Solution, tolerance_pu
 from cosim.models.grid.pandapower_feeder import branch_legs, leg_switches
 from cosim.models.grid.state import Diverged, GridState
 
@@ -51,6 +52,11 @@ class PowerFlow:
         self._engine = engine
         self._cases: OrderedDict[bytes, Newton | PandapowerNewton] = OrderedDict()
         self._converted: OrderedDict[bytes, Converted] = OrderedDict()
+
+    @property
+    def slack_vm_pu(self) -> float | None:
+        """What replaces the slack voltages of the file."""
+        return self._slack_vm_pu
 
     def at(self, closed: np.ndarray) -> Self:
         """Return the same power flow with another switch state (L,) in place of the file's as default.

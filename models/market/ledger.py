@@ -28,6 +28,7 @@ class LedgerKind(IntEnum):
     ROOM = 9
     ROOM_TOP_UP = 10
     TRADE_SPREAD = 11
+    LOSS_CHARGE = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ class Trades:
     """Trades as columns (k,): `seller`, `buyer` int64 rows, `energy_wh` int64 >= 0, and two prices.
 
     `price_eur_per_kwh` is what the seller gets; the buyer pays `spread_eur_per_kwh` more, which the marketplace
-    keeps, or adds where it is negative. A single number (0 by default) holds for all trades.
+    keeps, or adds where it is negative; the part of it that is `loss_eur_per_kwh` is the operator's, for losses. A
+    single number (0 by default) holds for all trades.
     """
 
     seller: np.ndarray
@@ -59,11 +60,13 @@ class Trades:
     energy_wh: np.ndarray
     price_eur_per_kwh: np.ndarray
     spread_eur_per_kwh: np.ndarray = field(default_factory=lambda: np.zeros(()))
+    loss_eur_per_kwh: np.ndarray = field(default_factory=lambda: np.zeros(()))
 
     def __post_init__(self) -> None:
-        if np.ndim(self.spread_eur_per_kwh) == 0:
-            whole = np.full(np.shape(self.price_eur_per_kwh), self.spread_eur_per_kwh)
-            object.__setattr__(self, "spread_eur_per_kwh", whole)
+        for name in ("spread_eur_per_kwh", "loss_eur_per_kwh"):
+            if np.ndim(getattr(self, name)) == 0:
+                whole = np.full(np.shape(self.price_eur_per_kwh), getattr(self, name))
+                object.__setattr__(self, name, whole)
 
     @classmethod
     def empty(cls) -> Self:
@@ -81,8 +84,8 @@ class Trades:
 
     @property
     def budget_eur(self) -> float:
-        """What buyers pay beyond what sellers get: a surplus of the marketplace, or a deficit where negative."""
-        return float((self.energy_wh * self.spread_eur_per_kwh).sum() / WH_PER_KWH)
+        """What buyers pay beyond sellers' and operator's parts: the marketplace's surplus, a deficit where negative."""
+        return float((self.energy_wh * (self.spread_eur_per_kwh - self.loss_eur_per_kwh)).sum() / WH_PER_KWH)
 
     def sold_wh(self, count: int) -> np.ndarray:
         """Energy sold by each of `count` prosumers, int64 (count,)."""

@@ -14,7 +14,8 @@ MARKET_FEE       sold and bought     marketplace  market fee
 ROOM_DAY_AHEAD   room beyond fair    operator     of the day gate's negotiation
 ROOM             room moved since    operator     of the interval's negotiation
 ROOM_TOP_UP      1 kWh               operator     what a loser is paid
-TRADE_SPREAD     trades              marketplace  what the buyer pays beyond what the seller gets
+TRADE_SPREAD     trades              marketplace  what the buyer pays beyond what seller and operator get
+LOSS_CHARGE      trades              operator     what the trade adds to losses, where they are priced
 ===============  ==================  ===========  ========================================================
 
 From NETWORK_CHARGE on energy is what the charge is reckoned on; none changes hands. Energies are signed by
@@ -112,8 +113,7 @@ def settle(
     ledger = _energy_ledger(trades, nominated_wh, metered_wh, passive_wh, loss_wh, prices)
     if room is not None:
         ledger = ledger.followed_by(_room_ledger(*room, accounts))
-    # Also true for NaN, which is refused when its row is made.
-    return ledger.followed_by(_spread_ledger(trades, accounts)) if trades.spread_eur_per_kwh.any() else ledger
+    return ledger.followed_by(_spread_ledger(trades, accounts))
 
 
 def _energy_ledger(
@@ -239,11 +239,19 @@ def _room_ledger(room: RoomAccount, interval: Interval, accounts: Accounts) -> L
 
 
 def _spread_ledger(trades: Trades, accounts: Accounts) -> Ledger:
-    """Settle between buyers and the marketplace what sellers do not get, or get on top (a negative price)."""
-    apart = trades.spread_eur_per_kwh != 0.0
-    buyer = trades.buyer[apart]
-    marketplace, kind = np.full(len(buyer), accounts.marketplace), np.full(len(buyer), LedgerKind.TRADE_SPREAD, np.int8)
-    return _ledger(kind, buyer, marketplace, trades.energy_wh[apart], trades.spread_eur_per_kwh[apart])
+    """Settle between buyers, marketplace and operator what sellers do not get, or get on top (a negative price)."""
+    spread = _apart(
+        trades, trades.spread_eur_per_kwh - trades.loss_eur_per_kwh, LedgerKind.TRADE_SPREAD, accounts.marketplace
+    )
+    return spread.followed_by(_apart(trades, trades.loss_eur_per_kwh, LedgerKind.LOSS_CHARGE, accounts.operator))
+
+
+def _apart(trades: Trades, price_eur_per_kwh: np.ndarray, kind: LedgerKind, payee: int) -> Ledger:
+    """Settle a price of trades (k,) between their buyers and an account; a price of zero leaves no row."""
+    rows = price_eur_per_kwh != 0.0  # also true for NaN, which is refused when its row is made
+    buyer = trades.buyer[rows]
+    kinds, payees = np.full(len(buyer), kind, np.int8), np.full(len(buyer), payee)
+    return _ledger(kinds, buyer, payees, trades.energy_wh[rows], price_eur_per_kwh[rows])
 
 
 def _ledger(kind: np.ndarray, payer: np.ndarray, payee: np.ndarray, energy_wh: np.ndarray, price: np.ndarray) -> Ledger:

@@ -146,13 +146,16 @@ def _solve(
                 _scatter(w, table, traits, hours, present[g], groups[g, k], k, out)
 
 
-def solve(table: np.ndarray, traits: np.ndarray, hours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def solve(
+    table: np.ndarray, traits: np.ndarray, hours: np.ndarray, *, alone: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the moves (MOVES, n, H) of n prosumers in kW and EUR/kWh, and what became of each (n,).
 
     Args:
         table: columns (TABLE, n, H) as named in `kernel_program`, limits possibly infinite.
         traits: numbers (n, TRAITS) as named there.
         hours: length of each step (H,).
+        alone: whether no other thread is planning, so that all of them may take part.
     """
     out = np.zeros((MOVES, *table.shape[1:]))
     status: np.ndarray = np.full(table.shape[1], STALLED)
@@ -168,7 +171,7 @@ def solve(table: np.ndarray, traits: np.ndarray, hours: np.ndarray) -> tuple[np.
         def some(first: int, end: int) -> None:
             kernel(table, traits, hours, groups[first:end], needed[first:end], out, status)
 
-        side_by_side(some, len(groups), least=_GROUPS_A_THREAD)
+        side_by_side(some, len(groups), least=_GROUPS_A_THREAD if alone else len(groups))
     return out, status
 
 

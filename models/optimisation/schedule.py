@@ -11,7 +11,9 @@ target is given. How the plan is found is the business of a `Scheduler`.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -144,7 +146,7 @@ class ScheduleProblem:
         """Number of steps H."""
         return int(self.fixed_kw.shape[1])
 
-    def take(self, rows: np.ndarray) -> "ScheduleProblem":
+    def take(self, rows: np.ndarray | slice) -> "ScheduleProblem":
         """Return the problem of some prosumers only."""
         return replace(self, **take_columns(self, rows, skip="hours"))
 
@@ -195,6 +197,13 @@ class Schedule:
         """Return the plans of neighbouring prosumers only."""
         return Schedule(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
+    @classmethod
+    def joined(cls, parts: Sequence["Schedule"]) -> "Schedule":
+        """Return the plans of all parts, one after the other."""
+        columns = {field.name: [getattr(part, field.name) for part in parts] for field in fields(cls)}
+        reasons = tuple(chain.from_iterable(columns.pop("reason")))
+        return cls(**{name: np.concatenate(column) for name, column in columns.items()}, reason=reasons)
+
 
 class Scheduler(ABC):
     """Plans for many prosumers at once, each on its own; the same problem always has the same answer."""
@@ -206,7 +215,7 @@ class Scheduler(ABC):
         """Return the plan of every prosumer; failures are reported per prosumer, never raised."""
 
 
-def take_columns(value: Any, rows: np.ndarray, skip: str = "") -> dict[str, Any]:
+def take_columns(value: Any, rows: np.ndarray | slice, skip: str = "") -> dict[str, Any]:
     """Return rows of every array column of a dataclass value (also of nested ones), by field name."""
     taken: dict[str, Any] = {}
     for field in fields(value):

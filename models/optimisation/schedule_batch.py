@@ -1,5 +1,7 @@
 """Planning a whole cohort at once: one compiled interior point over the prosumers in lanes."""
 
+from functools import partial
+
 import numpy as np
 
 from cosim.models.optimisation.program import (
@@ -14,10 +16,13 @@ from cosim.models.optimisation.program import (
 from cosim.models.optimisation.schedule import Schedule, ScheduleProblem, Scheduler
 from cosim.models.optimisation.schedule_pattern import CONSUMERS
 from cosim.models.optimisation.schedule_rows import solve_exactly
+from cosim.models.threads import in_parts
 
 _POWERS = ("charge", "discharge", *CONSUMERS, "v2g", "curtail", "shed", "spill")
 _SMOOTHED = 7
 _LOST_SHARE = 1e-8
+_AT_ONCE = 2048
+"""More prosumers are planned in parts: what belongs to them stays near the core that plans them."""
 
 
 class BatchScheduler(Scheduler):
@@ -26,18 +31,29 @@ class BatchScheduler(Scheduler):
     name = "batch"
 
     def solve(self, problem: ScheduleProblem) -> Schedule:
-        program = prepare(problem)
-        return finish(program, solve_directed(program, _relaxed))
+        parts = -(-problem.prosumers // _AT_ONCE)
+        if parts <= 1:
+            return _planned(problem, alone=True)
+        planned = in_parts(
+            lambda first, end: _planned(problem.take(slice(first, end)), alone=False), problem.prosumers, parts
+        )
+        return Schedule.joined(planned)
 
 
-def _relaxed(program: Program) -> Moves:
+def _planned(problem: ScheduleProblem, *, alone: bool) -> Schedule:
+    """Plan for all of a problem's prosumers; `alone` unless other threads are planning, too."""
+    program = prepare(problem)
+    return finish(program, solve_directed(program, partial(_relaxed, alone=alone)))
+
+
+def _relaxed(program: Program, *, alone: bool) -> Moves:
     """Solve the convex program of each prosumer."""
     # Loading numba takes longer than most commands that never plan.
     from cosim.models.optimisation import kernel_schedule as kernel
 
     table, money = _table(program)
     traits = _traits(program, table, money)
-    out, status = kernel.solve(table, traits, program.problem.hours)
+    out, status = kernel.solve(table, traits, program.problem.hours, alone=alone)
     moves = _moves(program, table, traits, money, out)
     rows = np.flatnonzero(status != kernel.SOLVED)
     if rows.size:

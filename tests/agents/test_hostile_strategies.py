@@ -1,5 +1,6 @@
 """Strategies that misbehave in a run: it ends, as if the fallback had stood in their place, and an event says why."""
 
+import contextlib
 import sys
 from decimal import Decimal
 
@@ -320,20 +321,17 @@ def test_memory_that_cannot_be_kept_retires_a_strategy(short_runs, tmp_path, coh
             return None if memory else super().dispatch(view, memory, chance)
 
     name = short_runs.plugin(Keeps if cohort else KeepsOne)
-    worlds = [short_runs.world(4, people__strategies={WHO: name}) for _ in range(3)]
-    whole, broken, resumed = worlds
-    journals = [Journal.create(tmp_path / place, {}) for place in ("whole", "broken")]
-    Clock(whole, journals[0]).run()
-    Clock(broken, journals[1], lambda now: now < 2).run()
-    resumed.restore(journals[1].latest()[1])
-    Clock(resumed, journals[1]).run()
-    for journal in journals:
-        events = [line for _, columns in journal.pending("events") for line in zip(*columns.values(), strict=True)]
-        retired = [line for line in events if "plugin_retired" in line]
-        who = name if cohort else WHO
-        assert len(retired) == 1
-        assert any(f"strategy of {who}: state.out is a " in str(item) for item in retired[0])
-        # What broke the contract in its tick is noted once; the fallback breaks it never.
-        assert sum("plugin_refused" in line for line in events) == 1
-        journal.close()
+    whole, broken, resumed = (short_runs.world(4, people__strategies={WHO: name}) for _ in range(3))
+    with contextlib.closing(Journal.create(tmp_path / "whole", {})) as journal:
+        told = events(short_runs.play(whole, journal))
+    with contextlib.closing(Journal.create(tmp_path / "broken", {})) as journal:
+        Clock(broken, journal, lambda now: now < 2).run()
+        resumed.restore(journal.latest()[1])
+        Clock(resumed, journal).run()
+    who = name if cohort else WHO
+    retired = [(agent, detail) for _, agent, cause, detail in told if cause == "plugin_retired"]
+    assert [agent for agent, _ in retired] == [who]
+    assert f"strategy of {who}: state.out is a " in retired[0][1]
+    # What broke the contract in its tick is noted once; the fallback breaks it never.
+    assert [cause for _, _, cause, _ in told].count("plugin_refused") == 1
     assert whole.state.digest == resumed.state.digest

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cosim.models.devices.battery import Battery
-from cosim.models.devices.columns import Exogenous
+from cosim.models.devices.columns import Exogenous, SetPoints
 from cosim.models.devices.corridors import ExogenousWindow
 from cosim.models.devices.demand import Demand
 from cosim.models.devices.ev import ElectricVehicles
@@ -22,6 +22,7 @@ from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.state import Limits
 from cosim.models.market.tariff import Band, PriceSeries, TimeOfUse
 from cosim.models.step import Community, PassiveLoad
+from cosim.protocol import tick
 from cosim.setting import Outlook, Setting
 from cosim.state import RunState
 from cosim.talk import Ask, Gate, Send
@@ -154,3 +155,18 @@ def theatre():
 def narrow():
     """Return a function that gives a setting other limits."""
     return lambda setting, **limits: replace(setting, limits=replace(setting.limits, **limits))
+
+
+@pytest.fixture
+def tiny_run():
+    """Return a function that lets the two do nothing in a setting; it returns tables and notes by interval."""
+
+    def play(setting: Setting, intervals: int = 1) -> tuple[list[Any], list[Any]]:
+        most, state = np.full(2, np.inf), begun(setting)
+        idle = SetPoints(np.zeros(2), -most, -most, np.zeros(2), most)
+        actors = Stage(setting, {"dispatch": lambda _view: idle})
+        for now in range(intervals + 1):
+            actors.play(tick(setting, state, now))
+        return [tables for (tables,) in actors.views["keep"]], actors.views.get("note", [])
+
+    return play

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cosim.delivery import metered
-from cosim.invariants import check_interval
+from cosim.invariants import check_books, check_delivery
 from cosim.models.devices.columns import SetPoints
 from cosim.models.envelope import Envelopes
 from cosim.models.errors import SimulationError
@@ -15,6 +15,12 @@ from cosim.models.market.mechanism import Trades
 from cosim.models.market.settlement import SettlementPrices
 from cosim.models.market.tariff import Prices
 from cosim.models.step import Commitment, Decisions, PassiveLoad, step, whole_wh
+
+
+def check_interval(setting, before, exogenous, passive, result, interval, closed=None) -> None:
+    """Check what passed, then the books."""
+    check_delivery(setting, before, exogenous, passive, result, interval, closed)
+    check_books(setting, passive, result, interval)
 
 
 @pytest.fixture

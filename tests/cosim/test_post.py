@@ -117,7 +117,7 @@ def test_roles_are_shown_only_what_letters_told_them(short_runs):
         *(f"ClearView.{name}" for name in ("interval", "batch", "limit", "floor_eur_per_kwh", "ceiling_eur_per_kwh")),
         "ClearView.fee_eur_per_kwh",
         *(f"Trades.{name}" for name in ("seller", "buyer", "energy_wh", "price_eur_per_kwh", "spread_eur_per_kwh")),
-        *(f"Cancellation.{name}" for name in ("interval", "sell_wh", "buy_wh")),
+        *(f"Cancellation.{name}" for name in ("interval", "sell_wh", "buy_wh", "arrived")),
     }
     assert shown["operator"] == {
         *(f"GrantView.{name}" for name in ("interval", "request", "passive_kw", "passive_kvar", "closed")),

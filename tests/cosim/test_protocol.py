@@ -283,7 +283,7 @@ def test_a_plan_that_diverges_counts_as_broken_everywhere(stage, theatre):
     setting = tiny(available_kw=(60.0, 0.0), connection_kw=70.0)
 
     class Fragile:
-        def solve(self, p_kw, q_kvar):
+        def solve(self, p_kw, q_kvar, start=None):
             return Diverged("no", 1, 1.0) if p_kw.max() > 10.0 else setting.truth.solve(p_kw, q_kvar)
 
     fragile = replace(setting, truth=Fragile())
@@ -301,7 +301,7 @@ def test_a_delivery_that_diverges_is_carried_in_part_and_noted(theatre):
     actors.play(tick(setting, state, 0))
 
     class Fragile:
-        def solve(self, p_kw, q_kvar):
+        def solve(self, p_kw, q_kvar, start=None):
             return Diverged("no", 1, 1.0) if p_kw.max() > 7.0 else setting.truth.solve(p_kw, q_kvar)
 
     actors.play(tick(replace(setting, truth=Fragile(), intervals=1), state, 1))
@@ -319,7 +319,7 @@ def test_a_feeder_without_any_solution_ends_the_run(theatre):
     actors.play(tick(setting, state, 0))
 
     class Dead:
-        def solve(self, p_kw, q_kvar):
+        def solve(self, p_kw, q_kvar, start=None):
             return Diverged("no", 1, 1.0)
 
     with pytest.raises(SimulationError, match="no solution even without any injection"):

@@ -1,5 +1,6 @@
 """Whole runs: nothing is decided by what has not happened yet, and one scenario with one seed has one result."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -7,8 +8,11 @@ import sys
 import numpy as np
 import pytest
 
+from cosim.agents.prosumer.bidding.strategy import BiddingStrategy, Decision
+from cosim.journal import Journal
 from cosim.models.devices.sessions import EvDay
 from cosim.models.errors import BadInputError
+from cosim.models.forecast.forecaster import Forecaster
 from cosim.post import transcript
 
 INTERVALS = 4
@@ -163,3 +167,88 @@ def test_a_start_without_a_day_before_it_is_refused(short_runs):
     for start in ("2016-01-01T00:00:00+01:00", "2016-01-01T23:00:00+01:00"):
         with pytest.raises(BadInputError, match=r"time\.start"):
             short_runs.play(short_runs.world(2, time__start=start, forecast__kind="persistence"))
+
+
+class Learning(Forecaster):
+    """Expects what it saw at its first and its latest call; every call makes it another."""
+
+    name = "learning"
+
+    def __init__(self):
+        self.known = {}
+
+    def forecast(self, view):
+        latest = float(view.history.mean())
+        self.known[str(len(self.known))] = latest
+        return view.clip(np.full((len(view.history), view.count), (latest + self.known["0"]) / len(self.known)))
+
+    def memory(self):
+        return {"known": self.known}
+
+    def restore(self, memory):
+        self.known = memory["known"]
+
+
+class Opening(Learning):
+    """Keeps a file that it opened, from its third call on."""
+
+    def memory(self):
+        return {"known": self.known if len(self.known) < 3 else sys.stdout}
+
+
+@pytest.mark.parametrize("forecaster", [Learning, Opening])
+def test_a_forecaster_that_learns_goes_on_as_it_was(short_runs, tmp_path, forecaster):
+    """Its memory is part of the state; one that cannot be saved retires it, with an event, in the unbroken run, too."""
+    how = {"forecast__kind": short_runs.plugin(forecaster)}
+    unbroken, broken, resumed = (short_runs.world(INTERVALS, **how) for _ in range(3))
+    with contextlib.closing(Journal.create(tmp_path / "unbroken", {})) as journal:
+        tables = short_runs.play(unbroken, journal)
+    causes = [cause for interval in tables for cause in interval["events"]["cause"]]
+    details = [detail for interval in tables for detail in interval["events"]["detail"]]
+    assert causes.count("plugin_raised") == (forecaster is Opening)
+    assert any("state.known is a " in detail for detail in details) == (forecaster is Opening)
+    with contextlib.closing(Journal.create(tmp_path / "broken", {})) as journal:
+        short_runs.play(broken, journal, lambda now: now < 1)
+        resumed.restore(journal.latest()[1])
+        short_runs.play(resumed, journal)
+    assert resumed.state.digest == unbroken.state.digest
+
+
+def test_a_forecaster_without_its_memory_would_be_another(short_runs):
+    """The forecaster of the test above does depend on what it remembers, or the test would show nothing."""
+    how = {"forecast__kind": short_runs.plugin(Learning)}
+    unbroken, broken, resumed = (short_runs.world(INTERVALS, **how) for _ in range(3))
+    short_runs.play(unbroken)
+    short_runs.play(broken, after_tick=lambda now: now < 1)
+    state = broken.to_plain()
+    state["memory"]["forecaster"]["remembered"] = {"known": {}}
+    resumed.restore(state)
+    short_runs.play(resumed)
+    assert resumed.state.digest != unbroken.state.digest
+
+
+class Sloppy(BiddingStrategy):
+    """Remembers in ways that bytes cannot tell: one array by two names, a number of numpy's, the order of a dict."""
+
+    def __init__(self):
+        self.first = self.second = np.zeros(2)
+        self.order = {"z": 1e16, "b": 1.0}
+
+    def dispatch(self, view, chance):
+        self.first += 1.0
+        self.count = np.float32(self.second.sum()) / 3
+        self.order["a" if len(self.order) == 2 else "c"] = -1e16
+        return Decision(battery_kw=float(sum(self.order.values())) + float(self.count) * 0.1)
+
+
+def test_memory_that_bytes_cannot_tell_is_the_same_before_and_after_a_resume(short_runs, tmp_path):
+    """A live run goes on with its memory as the journal gives it back, so it cannot differ from a resumed one."""
+    how = {"people__strategies": {"farm-22": short_runs.plugin(Sloppy)}}
+    unbroken, broken, resumed = (short_runs.world(INTERVALS, **how) for _ in range(3))
+    with contextlib.closing(Journal.create(tmp_path / "unbroken", {})) as journal:
+        short_runs.play(unbroken, journal)
+    with contextlib.closing(Journal.create(tmp_path / "broken", {})) as journal:
+        short_runs.play(broken, journal, lambda now: now < 1)
+        resumed.restore(journal.latest()[1])
+        short_runs.play(resumed, journal)
+    assert resumed.state.digest == unbroken.state.digest

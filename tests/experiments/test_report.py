@@ -1,9 +1,11 @@
 """The report: self-contained, safe to open, and true to the run."""
 
 import base64
+import gzip
 import hashlib
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +15,17 @@ import plotly.graph_objects as go
 import pytest
 
 import cosim
+from cosim.experiments import report_rows
 from cosim.experiments.key_figures import KEY_FIGURES, NOT_KNOWN, key_figures, number
 from cosim.experiments.plots import MAX_POINTS, TimeAxis, listed
-from cosim.experiments.plots_totals import MAX_TRADERS, trade_map
+from cosim.experiments.plots_totals import GROUPS, trade_map
 from cosim.experiments.report import write_report
+from cosim.experiments.report_data import RunData
 from cosim.experiments.run import Run
+from cosim.experiments.stills import BROWSERS, dumped
 from cosim.experiments.verdict import verdict
+from cosim.models.errors import BadInputError
+from cosim.models.market.ledger import MONEY_PER_EUR
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,13 +158,14 @@ def test_charts_stay_here(page: Page) -> None:
 
 
 def test_only_known_scripts_may_run(hostile: Page) -> None:
-    """The policy names the digests of the two scripts there are; whatever else got in would not run."""
+    """The policy names the digests of the page's script and of the library it unpacks; nothing else would run."""
     policy = next(found["content"] for _, found in hostile.tags if "http-equiv" in found)
-    running = [body for found, body in hostile.scripts if found.get("type") != "application/json"]
-    digests = [base64.b64encode(hashlib.sha256(body.encode()).digest()).decode() for body in running]
-    assert len(running) == 2
+    (own,) = (body for found, body in hostile.scripts if "type" not in found)
+    (packed,) = (body for found, body in hostile.scripts if found.get("id") == "plotly")
+    library = gzip.decompress(base64.b64decode(packed)).decode()
+    digests = [base64.b64encode(hashlib.sha256(body.encode()).digest()).decode() for body in (library, own)]
     assert re.findall(r"'sha256-([^']+)'", policy or "") == digests
-    assert "plotly.js v" in running[0][:200]
+    assert "plotly.js v" in library[:200]
 
 
 def test_hostile_names_are_text(hostile: Page, run: Run) -> None:
@@ -174,9 +182,11 @@ def test_hostile_names_are_text(hostile: Page, run: Run) -> None:
 
 def test_hostile_names_in_pictures(hostile: Page) -> None:
     """Plotly reads some HTML in labels, so names reach it escaped."""
-    names = hostile.data("pictures")["trades"]["data"][0]["x"]
-    assert names
-    assert not any("<" in name or ">" in name for name in names)
+    pictures = hostile.data("pictures")
+    assert any("&lt;script&gt;" in name for name in pictures["trades"]["data"][0]["x"])
+    for name, figure in pictures.items():
+        told = json.dumps(figure and [figure["data"][0].get(key) for key in ("x", "y", "text")])
+        assert "<" not in told, name
 
 
 def test_figures_are_those_of_the_summary(page: Page, run: Run) -> None:
@@ -220,17 +230,42 @@ def test_energy_adds_up(page: Page) -> None:
 def test_pictures_are_valid(page: Page) -> None:
     """Plotly accepts every figure: no misspelt attribute, no wrong value."""
     pictures = page.data("pictures")
-    assert set(pictures) == {"price", "voltage", "envelopes", "feeder", "trades", "money", "time"}
+    always = {"price", "envelopes", "held", "voltage", "feeder", "trades", "money", "energy", "fairness", "time"}
+    assert set(pictures) == always
+    assert [name for name, figure in pictures.items() if figure is None] == ["held"]
     for name, figure in pictures.items():
-        go.Figure(figure)
-        assert figure["data"], name
+        if figure is not None:
+            go.Figure(figure)
+            assert figure["data"], name
+
+
+def test_every_picture_says_what_there_is_to_see(page: Page) -> None:
+    """Each has a title, one sentence, and the same words for those who do not see it; axes have titles with units."""
+    for name, figure in page.data("pictures").items():
+        sentence = page.texts[f"says-{name}"]
+        assert sentence.endswith("."), name
+        assert page.texts[f"about-{name}"]
+        if figure is not None:
+            (told,) = (found for _, found in page.tags if found.get("id") == f"picture-{name}")
+            assert told["role"] == "img"
+            assert sentence in (told["aria-label"] or "")
+            assert figure["layout"]["xaxis"]["title"]["text"], name
+
+
+def test_a_phone_and_paper_are_thought_of(page: Page, run: Run) -> None:
+    """The page is as wide as its screen, wide tables scroll by themselves and by keyboard, paper has its own style."""
+    assert ("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}) in page.tags
+    assert all(found.get("tabindex") == "0" for _, found in page.tags if found.get("class") == "wide")
+    assert "@media print" in page.styles
+    assert "prefers-color-scheme: dark" in page.styles
+    assert (run.folder / "report.html").stat().st_size < 3_000_000
 
 
 def test_envelopes_hold_the_net_power(page: Page, run: Run) -> None:
     """Everybody can be chosen, and what is drawn are the bands and powers of the table."""
     choices = page.data("choices")
     assert len(choices) == len(run.manifest["ids"]) + 1
-    assert page.data("pictures")["envelopes"]["data"][2]["y"] == choices[0]["y"][2]
+    assert page.data("pictures")["envelopes"]["data"][3]["y"] == choices[0]["y"][2]
     people = run.table("prosumers")
     for choice in choices[1:]:
         own = people[people["id"] == choice["label"].partition(" (")[0]]
@@ -246,15 +281,17 @@ def test_trade_map_has_all_trades(page: Page, run: Run) -> None:
 
 
 def test_many_traders() -> None:
-    """Beyond the largest traders the others are one row, and nothing is lost."""
-    count = MAX_TRADERS + 10
+    """Many are drawn in groups of neighbours, as many in each, and nothing is lost."""
+    count = 10_000
     sellers = np.arange(count - 1)
     trades = {"seller": sellers, "buyer": sellers + 1, "energy_wh": 1000 * (1 + sellers)}
-    picture = trade_map(trades, [f"p{row}" for row in range(count)])
+    picture = trade_map(trades, [f"p{row}" for row in range(count)], np.arange(count)[::-1])
     assert picture is not None
     go.Figure(picture)
     (heat,) = picture["data"]
-    assert heat["x"][-1] == "10 others"
+    assert heat["x"] == [f"{500 * group + 1:,} to {500 * (group + 1):,}" for group in range(GROUPS)]
+    # The nearest half thousand, first in order, are those with the highest numbers, who sell most.
+    assert heat["z"][0][0] > heat["z"][-1][-1]
     assert sum(cell for row in heat["z"] for cell in row if cell) == pytest.approx(sum(1 + sellers))
 
 
@@ -317,3 +354,72 @@ def test_numbers_as_text() -> None:
     ]
     assert [number(value, 2, signed=True) for value in (3.0, -3.0, -0.001)] == ["+3.00", "-3.00", "0.00"]
     assert key_figures({"loss_kwh": 1.25})[0].baseline == NOT_KNOWN
+
+
+def test_a_picture_by_name(run: Run) -> None:
+    """`figures` lists what the report shows, `figure` gives one as plotly's own figure, in the run's units."""
+    assert run.figures == list(page_of(run).data("pictures"))
+    drawn = run.figure("voltage")
+    assert isinstance(drawn, go.Figure)
+    assert drawn.layout.yaxis.title.text == "voltage, pu"
+    assert max(drawn.data[1].y) == pytest.approx(run.summary["vm_max_pu"], abs=1e-5)
+
+
+def test_a_picture_that_there_is_not(run: Run) -> None:
+    """A misspelt name is answered with the nearest, a picture of nothing with the reason."""
+    with pytest.raises(BadInputError, match="voltage"):
+        run.figure("volatge")
+    with pytest.raises(BadInputError, match="Nobody is ever held back"):
+        run.figure("held")
+
+
+def test_what_is_read_from_the_tables(run: Run) -> None:
+    """Sums by DuckDB are those of the tables: energy, money, and how often an edge is met."""
+    people, ledger = run.table("prosumers"), run.table("ledger")
+    own = people.groupby("prosumer")
+    with RunData(run) as data:
+        paid = own["money"].sum().to_numpy() / -MONEY_PER_EUR
+        np.testing.assert_allclose(data.people["paid"], paid, rtol=1e-12)
+        np.testing.assert_allclose(data.people["exported"], own["net_kw"].agg(_exported).to_numpy() / 4, rtol=1e-9)
+        wide = np.maximum(people["upper_kw"], -people["lower_kw"]).groupby(people["prosumer"]).transform("max")
+        upper = (people["net_kw"] > people["upper_kw"] - 1e-3) & (people["upper_kw"] < 0.999 * wide)
+        lower = (people["net_kw"] < people["lower_kw"] + 1e-3) & (people["lower_kw"] > -0.999 * wide)
+        np.testing.assert_array_equal(data.people["bound"], (upper | lower).groupby(people["prosumer"]).sum())
+        assert sum(gained["prosumers"] for gained in data.money.values()) == pytest.approx(-paid.sum())
+        assert set(data.money) <= {kind.replace("_", " ") for kind in ledger["kind_name"].unique()}
+        for gained in data.money.values():
+            assert sum(gained.values()) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_unknown_prices_stay_unknown(run: Run) -> None:
+    """An interval without trades has no price, in the tables and in what is drawn of them."""
+    with RunData(run) as data:
+        unknown = np.isnan(data.intervals["price_eur_per_kwh"])
+    assert unknown.any()
+    np.testing.assert_array_equal(unknown, run.table("intervals")["price_eur_per_kwh"].isna())
+
+
+def test_choices_are_bounded(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many prosumers only the most often bound can be chosen, so a page of ten thousand stays small."""
+    monkeypatch.setattr(report_rows, "MAX_CHOICE_POINTS", 300)
+    with RunData(run) as data:
+        assert [choice["label"].split()[0] for choice in report_rows.choices(data)] == [
+            "all",
+            *(data.ids[row] for row in data.by_need[:3]),
+        ]
+
+
+def _exported(net_kw: Any) -> float:
+    return float(net_kw.clip(lower=0.0).sum())
+
+
+@pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="no Chromium or Chrome here")
+def test_in_a_browser(run: Run, page: Page) -> None:
+    """A browser without a network draws every picture, lists every choice, and reports no trouble."""
+    page_of(run)
+    told = dumped(run.folder / "report.html")
+    drawn = [name for name, figure in page.data("pictures").items() if figure]
+    assert f'data-drawn="{len(drawn)}"' in told
+    assert told.count('class="main-svg"') >= len(drawn)
+    assert told.count("<option") == len(page.data("choices"))
+    assert "could not be drawn" not in re.sub(r"<script>.*?</script>", "", told, flags=re.DOTALL)

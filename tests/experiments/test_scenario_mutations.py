@@ -15,11 +15,22 @@ from cosim.models.errors import BadInputError
 
 FOLDER = Path(cosim.experiments.__file__).parent / "scenarios"
 ALL = {path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.toml"))}
-# Hundreds of worlds are made, so those whose network takes a second to convert are left out.
-GOOD = {name: raw for name, raw in ALL.items() if not raw["grid"]["network"].startswith("pandapower:")}
+# Hundreds of worlds are made, so those whose network takes a second to convert or to draw are left out.
+GOOD = {
+    name: raw for name, raw in ALL.items() if not raw["grid"].get("network", "pandapower:").startswith("pandapower:")
+}
 MORE = {
-    "grid": ["vm_min_pu", "vm_max_pu", "loading_percent"],
-    "people": ["only", "strategies", "load_scale", "wind_scale", "battery_efficiency", "shiftable_delay_h", "car_kw"],
+    "grid": ["vm_min_pu", "vm_max_pu", "loading_percent", "drawn"],
+    "people": [
+        "only",
+        "drawn",
+        "strategies",
+        "load_scale",
+        "wind_scale",
+        "battery_efficiency",
+        "shiftable_delay_h",
+        "car_kw",
+    ],
     "tariff": ["kind", "markup_eur_per_kwh"],
     "market": ["mechanism", "fee_eur_per_kwh", "gate_lead_intervals"],
     "operator": ["envelopes", "curtailment", "tighten_rounds"],

@@ -22,7 +22,7 @@ from cosim.agents.prosumer.negotiating.strategy import (
     Offers,
     ProsumerNegotiationView,
 )
-from cosim.guard import Guard, said
+from cosim.guard import Guard, words
 from cosim.models.envelope import Room
 from cosim.models.errors import BadInputError
 from cosim.randomness import Chance
@@ -156,7 +156,7 @@ def negotiating_cohort(
     try:
         one = make()
     except Exception as error:
-        sentence = f"it cannot be begun: {type(error).__name__}: {said(error)}"
+        sentence = f"it cannot be begun: {words(error)}"
         raise BadInputError.one(file, KEY, name, sentence) from error
     if isinstance(one, CohortNegotiation):
         return ColumnNegotiators(make, name, rows, ids, guard, chance)

@@ -1,5 +1,6 @@
 """Bilateral trading: pairs against a linear program, partners that are kept to, and the pool without them."""
 
+import cvxpy as cp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from cosim.models.market.check_claims import CONTEXT, greatest_welfare_eur, welf
 from cosim.models.market.order import BUY, SELL, Orders
 from cosim.models.market.partners import Partners
 from cosim.models.market.uniform_price import UniformPrice
-from cosim.models.optimisation.pairwise import Pairs, agree, within_capacity
+from cosim.models.optimisation.pairwise import SPREAD_SHARE, Pairs, agree, within_capacity
 
 
 def pairs_of(sellers: int, buyers: int, partners: int, seed: int) -> Pairs:
@@ -39,7 +40,7 @@ def greatest_gain(pairs: Pairs) -> float:
 
 @pytest.mark.parametrize(("sellers", "buyers", "partners"), [(3, 3, 3), (20, 15, 4), (100, 100, 10)])
 def test_pairs_agree_on_the_greatest_welfare(sellers, buyers, partners):
-    """Copies agree to 1e-3 kW, capacities hold, and less than a thousandth of the best welfare is missing."""
+    """Copies agree, capacities hold, and less than a thousandth of the best welfare is missing."""
     pairs = pairs_of(sellers, buyers, partners, seed=sellers)
     deals = agree(pairs)
     assert deals.settled
@@ -50,6 +51,26 @@ def test_pairs_agree_on_the_greatest_welfare(sellers, buyers, partners):
     assert best * 0.999 <= gain <= best + 1e-9
     assert np.all(deals.price_eur_per_kwh >= pairs.ask_eur_per_kwh)
     assert np.all(deals.price_eur_per_kwh <= pairs.worth_eur_per_kwh)
+
+
+def best_trades(pairs: Pairs) -> np.ndarray:
+    """Return the trades that solve the problem of all pairs at once (e,), by Clarabel."""
+    gain = pairs.worth_eur_per_kwh - pairs.ask_eur_per_kwh
+    steep = gain.mean() / np.concatenate([pairs.seller_kw, pairs.buyer_kw]).mean()
+    trade = cp.Variable(len(gain), nonneg=True)
+    ends = ((pairs.seller, pairs.seller_kw), (pairs.buyer, pairs.buyer_kw))
+    within = [np.eye(len(capacity))[:, owner] @ trade <= capacity for owner, capacity in ends]
+    problem = cp.Problem(cp.Maximize(gain / steep @ trade - SPREAD_SHARE * cp.sum_squares(trade)), within)
+    problem.solve(solver="CLARABEL", tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-10)
+    assert problem.status == cp.OPTIMAL
+    return trade.value
+
+
+@pytest.mark.parametrize(("sellers", "buyers", "partners"), [(3, 3, 3), (20, 15, 4), (60, 60, 10)])
+def test_pairs_agree_on_the_central_optimum(sellers, buyers, partners):
+    """Every trade is that of the one problem of all pairs, solved by an interior-point method, to 1e-3 kW."""
+    pairs = pairs_of(sellers, buyers, partners, seed=sellers)
+    np.testing.assert_allclose(agree(pairs).trade_kw, best_trades(pairs), atol=1e-3)
 
 
 def test_prices_tell_who_is_content():

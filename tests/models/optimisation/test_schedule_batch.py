@@ -296,8 +296,8 @@ def test_what_the_kernel_leaves_is_solved_exactly(monkeypatch):
     expected = BatchScheduler().solve(question)
     honest = kernel_schedule.solve
 
-    def lazy(*columns):
-        out, status = honest(*columns)
+    def lazy(*columns, alone):
+        out, status = honest(*columns, alone=alone)
         status[[2, 7]] = kernel_schedule.STALLED
         out[:, [2, 7]] = np.nan
         return out, status
