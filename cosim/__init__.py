@@ -23,6 +23,8 @@ _PUBLIC = {
     "run": "cosim.experiments.run",
     "resume": "cosim.experiments.run",
     "Run": "cosim.experiments.run",
+    "load": "cosim.experiments.load",
+    "gallery": "cosim.experiments.load",
     "sweep": "cosim.experiments.sweeps.sweep",
     "Sweep": "cosim.experiments.sweeps.sweep",
     "Scenario": "cosim.experiments.scenario",

@@ -28,6 +28,7 @@ from cosim.setting import Outlook, PassiveDoubt
 HISTORY_DAYS = 7
 NOISE_DAYS = 28
 MEMBERS = 50
+ROWS_AT_ONCE = 500
 _FALLBACK = Persistence()
 _PARTS = {
     "generation": ("generation",),
@@ -327,9 +328,18 @@ class Almanac:
             self._draws[quantity, members] = lambda first, count: normals(first, count).reshape(*shape, count)
         return self._draws[quantity, members]
 
+    def _fitted(self, series: SeriesSum) -> tuple[np.ndarray, np.ndarray]:
+        """Fit the noise of rows, so many at a time that weeks of them stay small in memory."""
+        rows = range(0, len(series), ROWS_AT_ONCE)
+        per_day = self.intervals_per_day
+        parts = [
+            fit_noise(series.rows(first, ROWS_AT_ONCE).days_around(per_day, NOISE_DAYS), per_day) for first in rows
+        ]
+        return np.concatenate([spread for spread, _ in parts]), np.concatenate([rho for _, rho in parts])
+
     def _noise_of(self, quantity: str, series: SeriesSum, ids: tuple[str, ...]) -> _Noise:
         if quantity not in self._noise:
-            spread, rho = fit_noise(series.days_around(self.intervals_per_day, NOISE_DAYS), self.intervals_per_day)
+            spread, rho = self._fitted(series)
             normals = self.chance.innovations(ids, f"forecast-{quantity}", self.intervals_per_day)
             self._noise[quantity] = _Noise(spread, rho, normals)
         return self._noise[quantity]

@@ -35,6 +35,8 @@ def told(
     position_kw = view.interval.power_kw(fills.position_wh / WH_PER_KWH)
     return replace(view, position_kw=where_heard(fills.arrived, position_kw, view.position_kw))
 
+UNANSWERED = Diverged("inverters find no voltages to answer", 0, np.inf)
+
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
@@ -151,7 +153,7 @@ def _nominated(
     net_kw, reactive_kvar = result.delivery.net_kw, result.load_kvar
     letter = yield Send(Nomination(view.interval.index, net_kw=net_kw, reactive_kvar=reactive_kvar))
     yield Send(NominationCopy(view.interval.index, nominated_wh=whole_wh(net_kw, view.interval)))
-    grid = Diverged("inverters find no voltages to answer", 0, np.inf) if np.isnan(result.unsettled_kva) else result.grid
+    grid = UNANSWERED if np.isnan(result.unsettled_kva) else result.grid
     buses, branches = _broken(setting, grid)
     if isinstance(grid, Diverged):
         yield Ask("recorder", "note", (view.interval.index, "operator", "plan_diverged", grid.reason))

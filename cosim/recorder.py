@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,8 +70,10 @@ class Recorder:
             names = self._journal.pending_names()
             files = {name: f"{name}-{day:04d}.parquet" for name in names}
             folder = self._journal.folder / "tables"
-            rows = {name: list(self._journal.pending(name, first, last)) for name in names}
-            write_parquet({folder / files[name]: stack(rows[name]) for name in names})
+            # One after the other: a day of a city is gigabytes if all its tables are in memory at once.
+            write_parquet(
+                (folder / files[name], stack(list(self._journal.pending(name, first, last)))) for name in names
+            )
         self._journal.sealed(day, files, first, last)
 
 
@@ -90,21 +92,23 @@ def stack(rows: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
     return joined
 
 
-def write_parquet(tables: dict[Path, dict[str, Any]]) -> None:
+def write_parquet(tables: Iterable[tuple[Path, dict[str, Any]]]) -> None:
     """Write columns to Parquet files, each whole or not at all; a table without rows makes an empty file.
 
     StorageError names the file that could not be written.
     """
     import duckdb
 
+    folders: set[Path] = set()
     with duckdb.connect(":memory:") as db:
         db.execute("SET threads = 1")
-        for path, columns in tables.items():
+        for path, columns in tables:
             try:
                 _write_one(db, path, columns)
             except (duckdb.Error, OSError) as error:
                 raise StorageError(f"{path}: {error}") from error
-    for folder in {path.parent for path in tables}:
+            folders.add(path.parent)
+    for folder in folders:
         _settle(folder)
 
 
@@ -116,7 +120,7 @@ def _write_one(db: "duckdb.DuckDBPyConnection", path: Path, columns: dict[str, A
     try:
         # An empty list says nothing of its type: text columns are named as such.
         typed = {n: pd.array(c, dtype="string") if isinstance(c, list) else c for n, c in columns.items()}
-        db.register("rows", pd.DataFrame(typed))
+        db.register("rows", pd.DataFrame(typed, copy=False))
         target = str(beside).replace("'", "''")
         db.execute(f"COPY rows TO '{target}' (FORMAT parquet)")
         # The journal forgets its rows once they are here: they must survive a loss of power, too.

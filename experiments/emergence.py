@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cosim.experiments import emergence_measures as measures
-from cosim.experiments.emergence_graph import distances, graph_figures, locality_figures, trade_graph
+from cosim.experiments.emergence_distance import distances
+from cosim.experiments.emergence_graph import graph_figures, locality_figures, trade_graph
 from cosim.experiments.emergence_strategies import by_day, followed_by_day, strategy_days
 from cosim.experiments.emergence_welfare import Worth, grid_awareness, worth_of_books
 from cosim.experiments.key_figures import KeyFigure, Row, number

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cosim.models.grid.feeder import Feeder
+from cosim.experiments.emergence_distance import Apart
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -16,10 +16,11 @@ def trade_graph(count: int, seller: np.ndarray, buyer: np.ndarray, energy_wh: np
 
     graph = nx.DiGraph()
     graph.add_nodes_from(range(count))
-    for one, other, energy in zip(seller.tolist(), buyer.tolist(), energy_wh.tolist(), strict=True):
-        if energy > 0 and one != other:
-            before = graph.get_edge_data(one, other, {"energy_wh": 0})["energy_wh"]
-            graph.add_edge(one, other, energy_wh=before + energy)
+    kept = (energy_wh > 0) & (seller != buyer)
+    pairs, place = np.unique(seller[kept].astype(np.int64) * count + buyer[kept], return_inverse=True)
+    energy = np.bincount(place, weights=energy_wh[kept], minlength=len(pairs)).astype(np.int64)
+    edges = zip((pairs // count).tolist(), (pairs % count).tolist(), energy.tolist(), strict=True)
+    graph.add_weighted_edges_from(edges, weight="energy_wh")
     return graph
 
 
@@ -34,7 +35,7 @@ def graph_figures(graph: "nx.DiGraph") -> dict[str, float | None]:
 
     if graph.number_of_edges() == 0:
         return {"trade_density_share": 0.0, "trade_reciprocity_share": None, "trade_partners_mean": None}
-    partners = [degree for _, degree in graph.to_undirected().degree() if degree]
+    partners = [len({*graph.successors(one), *graph.predecessors(one)}) for one, degree in graph.degree() if degree]
     return {
         "trade_density_share": float(nx.density(graph)),
         "trade_reciprocity_share": float(nx.overall_reciprocity(graph)),
@@ -42,8 +43,8 @@ def graph_figures(graph: "nx.DiGraph") -> dict[str, float | None]:
     }
 
 
-def locality_figures(graph: "nx.DiGraph", branches: np.ndarray, depth: np.ndarray) -> dict[str, float | None]:
-    """Return how near trading partners are; `branches` (n, n) lie between two prosumers, `depth` (n,) to the slack.
+def locality_figures(graph: "nx.DiGraph", apart: Apart, depth: np.ndarray) -> dict[str, float | None]:
+    """Return how near trading partners are; branches lie `apart` between two prosumers, `depth` (n,) to the slack.
 
     `trade_distance_mean_branches` is the mean distance of a traded kWh; `trade_distance_ratio` that over the mean if
     everybody's sales went to everybody else in proportion to purchases, so below 1 neighbours trade with each other
@@ -55,31 +56,15 @@ def locality_figures(graph: "nx.DiGraph", branches: np.ndarray, depth: np.ndarra
     if not edges:
         return dict.fromkeys(("trade_distance_mean_branches", "trade_distance_ratio", "trade_assortativity"))
     seller, buyer, energy = (np.array(column) for column in zip(*edges, strict=True))
-    mean = float(energy @ branches[seller, buyer] / energy.sum())
+    mean = float(energy @ apart.pairs(seller, buyer) / energy.sum())
     sold, bought = (np.bincount(rows, weights=energy, minlength=len(depth)) for rows in (seller, buyer))
-    mixed = np.outer(sold, bought)
-    np.fill_diagonal(mixed, 0.0)
-    expected = float((mixed * branches).sum() / mixed.sum()) if mixed.any() else 0.0
+    others = float(sold.sum() * bought.sum() - sold @ bought)
+    expected = apart.mixed(sold, bought) / others if others > 0 else 0.0
     return {
         "trade_distance_mean_branches": mean,
         "trade_distance_ratio": mean / expected if expected > 0 else None,
         "trade_assortativity": _correlation(depth[seller], depth[buyer], energy),
     }
-
-
-def distances(feeder: Feeder, bus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the number of closed branches between prosumers at buses (n,), (n, n), and from each to a slack (n,)."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import shortest_path
-
-    size, closed = len(feeder.bus_ids), feeder.closed
-    ends = feeder.fused[feeder.branch_from[closed]], feeder.fused[feeder.branch_to[closed]]
-    graph = coo_array((np.ones(int(closed.sum())), ends), shape=(size, size)).tocsr()
-    at, used = feeder.fused[bus], np.unique(feeder.fused[bus])
-    lengths = shortest_path(graph, directed=False, unweighted=True, indices=used)
-    rows = np.searchsorted(used, at)
-    between: np.ndarray = lengths[rows][:, at]
-    return between, lengths[rows][:, feeder.fused[feeder.slack]].min(axis=1)
 
 
 def _correlation(one: np.ndarray, other: np.ndarray, weight: np.ndarray) -> float | None:

@@ -14,8 +14,6 @@ from cosim.models.grid.topology import Tree, is_radial, tree
 _LABELLED_BUSES = 80
 # Room that a letter takes, as a part of the picture's width.
 _LABEL_GAP = 0.022
-_MOST_BUSES = 2000
-_SPOTS = 160, 90
 _IDLE_KW = 0.05
 # Branches are drawn in three widths, by what they carry of the most that one carries.
 _SHARES = np.array([0.1, 0.4])
@@ -67,8 +65,7 @@ def feeder_plan(feeder: Feeder, closed: np.ndarray | None = None) -> FeederPlan:
 def feeder_map(feeder: Feeder, moment: Moment, limits: Limits) -> Figure:
     """Draw an interval: buses coloured by voltage, their shape says which way power goes; wide branches carry much.
 
-    Buses beyond a limit are ringed, overloaded branches are red. On large feeders a mark stands for the bus of its
-    spot that is farthest from nominal voltage.
+    Buses beyond a limit are ringed, overloaded branches are red.
     """
     closed = feeder.closed if moment.closed is None else moment.closed
     plan = feeder_plan(feeder, closed)
@@ -195,7 +192,7 @@ def _line(x: np.ndarray, y: np.ndarray, name: str, line: dict[str, Any]) -> dict
 
 
 def _buses(feeder: Feeder, plan: FeederPlan, moment: Moment, limits: Limits) -> dict[str, Any]:
-    order = _shown(plan, moment.vm_pu)
+    order = plan.tree.order
     vm = moment.vm_pu[order]
     beyond = (vm > limits.vm_max_pu + 1e-6) | (vm < limits.vm_min_pu - 1e-6)
     half = max(limits.vm_max_pu - 1.0, 1.0 - limits.vm_min_pu, 0.01)
@@ -242,18 +239,6 @@ def _spaced(names: list[str], plan: FeederPlan, order: np.ndarray) -> list[str]:
         if x >= until.get(row, 0.0):
             spaced[place], until[row] = names[place], x + least * len(names[place])
     return spaced
-
-
-def _shown(plan: FeederPlan, vm_pu: np.ndarray) -> np.ndarray:
-    """Return the buses to draw, in order outwards: all, or of each spot the one farthest from nominal voltage."""
-    order = plan.tree.order
-    if len(order) <= _MOST_BUSES:
-        return order
-    last = max(float(plan.distance[order].max()), 1e-9), max(int(plan.row[order].max()), 1)
-    across, down = plan.distance[order] / last[0] * (_SPOTS[0] - 1), plan.row[order] / last[1] * (_SPOTS[1] - 1)
-    spot = np.round(across).astype(np.int64) * _SPOTS[1] + np.round(down).astype(np.int64)
-    far = np.lexsort((-np.abs(vm_pu[order] - 1.0), spot))
-    return order[np.sort(far[np.r_[True, np.diff(spot[far]) > 0]])]
 
 
 def _symbols(order: np.ndarray, feeder: Feeder, moment: Moment) -> list[str]:

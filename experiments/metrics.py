@@ -60,9 +60,9 @@ SELECT -sum(demand_kw + shiftable_kw + least(ev_kw, 0.0) + heat_pump_kw) * {{h}}
        sum({_FLEXIBLE}) / sum({_EXCHANGED}) AS flexible_share,
        count(*) FILTER (net_kw > upper_kw - 1e-3 AND upper_kw < 0.999 * wide_kw) AS export_bound,
        count(*) FILTER (net_kw < lower_kw + 1e-3 AND lower_kw > -0.999 * wide_kw) AS import_bound
-FROM (SELECT *, max(interval) OVER () AS last,
-             max(greatest(upper_kw, -lower_kw)) OVER (PARTITION BY prosumer) AS wide_kw
-      FROM prosumers)
+FROM prosumers
+JOIN (SELECT prosumer, max(greatest(upper_kw, -lower_kw)) AS wide_kw FROM prosumers GROUP BY prosumer) USING (prosumer),
+     (SELECT max(interval) AS last FROM prosumers)
 """
 
 

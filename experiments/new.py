@@ -16,6 +16,7 @@ from cosim.experiments.plugins import registries
 from cosim.experiments.scenario import ProfileFile, Scenario, TariffBand
 from cosim.experiments.scenario_fields import Section
 from cosim.experiments.scenario_grid import DrawnFeeders
+from cosim.experiments.scenario_imitation import ImitationSection
 from cosim.experiments.scenario_people import DrawnPeople
 from cosim.models.errors import BadInputError, StorageError
 from cosim.models.prosumer_table import MEANINGS
@@ -34,6 +35,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "people.table": TABLE,
     "people.drawn": {"prosumers": 150, "pv_share": 0.4},
     "people.strategies": {"home-13": "passive"},
+    "people.imitation": {"every_days": 1, "reviewing": 0.2, "intensity": 200.0, "mutation": 0.01},
     "tariff.bands": [{"start": "00:00", "eur_per_kwh": 0.2}, {"start": "16:00", "eur_per_kwh": 0.28}],
     "profiles.files": [{"file": "load.csv"}],
     "profiles.price": "price",
@@ -43,7 +45,7 @@ EXAMPLES: Final[dict[str, Any]] = {
 # Examples of fields that are better left alone at first: they stand there as comments.
 AS_COMMENT: Final = frozenset(
     {
-        *("people.strategies", "people.drawn", "grid.slack_vm_pu", "grid.drawn"),
+        *("people.strategies", "people.imitation", "people.drawn", "grid.slack_vm_pu", "grid.drawn"),
         *("profiles.files", "profiles.price", "profiles.price_unit"),
     }
 )
@@ -53,6 +55,7 @@ INNER: Final[dict[str, type[Section]]] = {
     "tariff.bands": TariffBand,
     "grid.drawn": DrawnFeeders,
     "people.drawn": DrawnPeople,
+    "people.imitation": ImitationSection,
 }
 # Fields that name a plug-in, and of which kind.
 PLUGINS: Final = {

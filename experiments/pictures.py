@@ -8,7 +8,8 @@ import numpy as np
 
 from cosim.experiments import plots_shares, plots_time, plots_totals, report_rows, says
 from cosim.experiments.emergence_measures import gini
-from cosim.experiments.feeder_map import feeder_map
+from cosim.experiments.feeder_map import feeder_map, feeder_plan
+from cosim.experiments.feeder_profile import MOST_BUSES, feeder_profile
 from cosim.experiments.plots import Figure
 from cosim.experiments.plots_totals import grouped
 from cosim.experiments.report_data import RunData
@@ -82,6 +83,10 @@ def _voltage(data: RunData) -> Picture:
 def _feeder(data: RunData) -> Picture:
     if data.feeder is None:
         return Picture("The network file of this run is no longer where it was, so there is no map.", None)
+    if len(data.feeder.bus_ids) > MOST_BUSES:
+        plan = feeder_plan(data.feeder, data.moment.closed)
+        drawn = feeder_profile(plan, data.moment.vm_pu, data.limits)
+        return Picture(says.feeder(data), drawn, "So many buses are counted by distance and voltage.")
     return Picture(
         says.feeder(data),
         feeder_map(data.feeder, data.moment, data.limits),

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from cosim.models.grid.state import Limits
+
 Figure = dict[str, Any]
 Columns = dict[str, np.ndarray]
 
@@ -23,6 +25,8 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, BAD, GREY = (
     "#d55e00",
     "#8c8c8c",
 )
+# See-through where there is little, on paper of any colour.
+SEE_THROUGH = [[0, "rgba(0,114,178,0.2)"], [0.3, "rgba(0,114,178,0.6)"], [1, "rgba(0,114,178,1)"]]
 # Lines and markers of a picture differ in more than colour.
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, BAD)
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -133,3 +137,17 @@ def bars_across(rows: int, title: str) -> dict[str, Any]:
     drawn = layout(84 + 24 * rows, {"title": {"text": title, "standoff": 6}, "automargin": True})
     names = {"type": "category", "autorange": "reversed", "automargin": True, "showgrid": False}
     return {**drawn, "hovermode": "closest", "yaxis": names, "bargap": 0.35}
+
+
+def limit_lines(limits: Limits) -> list[dict[str, Any]]:
+    """Return dashed lines at both voltage limits, as shapes."""
+    line = {"color": BAD, "dash": "dash", "width": 1.5}
+    across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "line": line}
+    return [{**across, "y0": limit, "y1": limit} for limit in (limits.vm_min_pu, limits.vm_max_pu)]
+
+
+def limit_names(limits: Limits) -> list[dict[str, Any]]:
+    """Return what stands beside these lines, outside of the limits, as annotations."""
+    place = {"xref": "paper", "x": 0, "xanchor": "left", "showarrow": False, "font": {"color": BAD}}
+    sides = ((limits.vm_min_pu, "top"), (limits.vm_max_pu, "bottom"))
+    return [{**place, "y": limit, "yanchor": side, "text": f"limit {limit:g} pu"} for limit, side in sides]

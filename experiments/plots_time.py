@@ -17,6 +17,8 @@ from cosim.experiments.plots import (
     TimeAxis,
     label,
     layout,
+    limit_lines,
+    limit_names,
     listed,
     scale_above,
     upward,
@@ -74,10 +76,9 @@ def voltage_band(intervals: Columns, inner: Columns, limits: Limits, axis: TimeA
     drawn["yaxis"]["tickformat"] = ".3f"
     when = axis.local(marked)
     mark = {"type": "line", "x0": when, "x1": when, "yref": "paper", "y0": 0, "y1": 1}
-    drawn["shapes"] = [_level(limits.vm_min_pu), _level(limits.vm_max_pu), mark | {"line": {"color": GREY, "width": 1}}]
+    drawn["shapes"] = [*limit_lines(limits), mark | {"line": {"color": GREY, "width": 1}}]
     drawn["annotations"] = [
-        _beside(limits.vm_min_pu, f"limit {limits.vm_min_pu:g} pu", "bottom"),
-        _beside(limits.vm_max_pu, f"limit {limits.vm_max_pu:g} pu", "top"),
+        *limit_names(limits),
         {"x": when, "xanchor": "left", "yref": "paper", "y": 0, "yanchor": "bottom", "text": "map", "showarrow": False},
     ]
     return {"data": traces, "layout": drawn}
@@ -135,18 +136,6 @@ def _steps(axis: TimeAxis, y: Sequence[float | None], name: str, line: dict[str,
     shape = {"type": "scatter", "mode": seen, "name": name, "connectgaps": False}
     drawn = {**shape, **axis.points(), "y": y, "line": {**line, "shape": "hv"}}
     return drawn | {"marker": {"size": 3, "color": line["color"]}} if "markers" in seen else drawn
-
-
-def _level(limit: float) -> dict[str, Any]:
-    line = {"color": BAD, "dash": "dash", "width": 1.5}
-    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": limit, "y1": limit, "line": line}
-
-
-def _beside(height: float, text: str, anchor: str) -> dict[str, Any]:
-    """Write text at a level, above it or below."""
-    side = {"top": "bottom", "bottom": "top"}[anchor]
-    place = {"xref": "paper", "x": 0, "xanchor": "left", "y": height, "yanchor": side}
-    return {**place, "text": text, "showarrow": False, "font": {"color": BAD}}
 
 
 def _length(axis: TimeAxis) -> str:

@@ -12,6 +12,7 @@ from cosim.experiments.plots import (
     BLUE,
     ORANGE,
     ROOM_FOR_SCALE,
+    SEE_THROUGH,
     Columns,
     Figure,
     bars_across,
@@ -23,8 +24,6 @@ from cosim.experiments.plots import (
 
 MAX_TRADERS = 60
 GROUPS = 20
-# See-through where little was sold, on paper of any colour.
-_KWH = [[0, "rgba(0,114,178,0.2)"], [0.3, "rgba(0,114,178,0.6)"], [1, "rgba(0,114,178,1)"]]
 
 
 def trade_map(trades: Columns, ids: Sequence[str], order: np.ndarray) -> Figure | None:
@@ -46,7 +45,7 @@ def trade_map(trades: Columns, ids: Sequence[str], order: np.ndarray) -> Figure 
         "x": names,
         "y": names,
         "z": [listed(row, 1) for row in cells],
-        "colorscale": _KWH,
+        "colorscale": SEE_THROUGH,
         "colorbar": scale_above(ticksuffix=" kWh"),
         "hovertemplate": "%{y} sold %{z:,.1f} kWh to %{x}<extra></extra>",
     }

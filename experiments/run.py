@@ -119,6 +119,17 @@ class Run:
         """Return a table in order of intervals, with prosumer ids in place of row numbers."""
         return read_table(self.folder, name)
 
+    def sql(self, query: str) -> "pd.DataFrame":
+        """Return the answer to one SELECT over the tables, each a view; sealed days only."""
+        from cosim.experiments.run_sql import query_run
+
+        return query_run(self.folder, query)
+
+    def _repr_html_(self) -> str:
+        from cosim.experiments.notebook import as_html
+
+        return as_html(self)
+
     def emergence(self, without_envelopes: "Run | None" = None) -> dict[str, Any]:
         """Return how well, how evenly and how locally the market worked, in all and by day.
 

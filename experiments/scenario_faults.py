@@ -53,7 +53,7 @@ class WithheldSection(SpanSection):
 class ForcedBranchSection(SpanSection):
     """A branch that does not obey its operator: out of service, or held by hand."""
 
-    branch: Name = Field(description="name of the branch in the network, such as line:7")
+    branch: Name = Field(description="name of the branch in the network")
     closed: Annotated[bool, Field(strict=True)] = Field(False, description="whether it is held closed instead of open")
 
 

@@ -80,6 +80,10 @@ class Series:
     def __len__(self) -> int:
         return len(self.columns)
 
+    def rows(self, first: int, count: int) -> "Series":
+        """Return `count` rows from row `first` on, or as many as there are."""
+        return Series(self.profiles, self.columns[first : first + count], self.factors[first : first + count])
+
     def window(self, first: int, count: int) -> np.ndarray:
         """Return `count` intervals from interval `first` of the run on (negative: before it), (n, count).
 

@@ -23,6 +23,10 @@ class SeriesSum:
             total += part.window(first, count)
         return total
 
+    def rows(self, first: int, count: int) -> "SeriesSum":
+        """Return the sum of `count` rows from row `first` on, or as many as there are."""
+        return SeriesSum(tuple(part.rows(first, count) for part in self.parts))
+
     def known_before(self, index: int) -> int:
         """Return how many intervals before this one the table holds."""
         return self.parts[0].profiles.first + index

@@ -16,7 +16,10 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "cosim sweep smoke-v1 --vary switches.market=true,false --seeds 1..20 --engine dask -j 8",
     ),
     "compare": ("cosim compare runs/village-v1-1 runs/village-v1-2", "cosim compare my-sweep"),
-    "query": ('cosim query my-sweep "SELECT pv_scale, avg(traded_kwh) FROM cases GROUP BY 1"',),
+    "query": (
+        'cosim query runs/village-v1-1 "SELECT id, sum(money) / 1e5 AS eur FROM prosumers GROUP BY id ORDER BY eur"',
+        'cosim query my-sweep "SELECT pv_scale, avg(traded_kwh) FROM cases GROUP BY 1"',
+    ),
     "study": ("cosim study", "cosim study negotiated-envelopes --quick"),
     "gallery": ("cosim gallery",),
     "new": ("cosim new my-village",),

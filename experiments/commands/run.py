@@ -114,11 +114,9 @@ def resume(
 def report(folder: Annotated[Path, typer.Argument(help="Folder of a finished run, or of a sweep.")]) -> None:
     """Write report.html of a run again, or sweep.html of a sweep."""
     with exit_codes():
-        from cosim.experiments.run import Run
-        from cosim.experiments.sweeps.conduct import is_sweep
-        from cosim.experiments.sweeps.sweep import Sweep
+        from cosim.experiments.load import load
 
-        typer.echo(str((Sweep(folder) if is_sweep(folder) else Run(folder)).report()))
+        typer.echo(str(load(folder).report()))
 
 
 @contextmanager

@@ -21,9 +21,9 @@ from cosim.experiments.commands.shared import (
 def gallery(json_: AsJson = False) -> None:
     """List the scenarios that come with the package."""
     with exit_codes():
-        from cosim.experiments.scenario import Scenario, bundled_scenarios
+        from cosim.experiments.load import gallery as titled
 
-        titles = {name: Scenario.load(name)[0].title for name in bundled_scenarios()}
+        titles = titled()
         if json_:
             typer.echo(json.dumps(titles, indent=2))
             return

@@ -64,17 +64,17 @@ def sweep(
 
 
 def query(
-    folder: Annotated[Path, typer.Argument(help="Folder of a sweep.")],
-    sql: Annotated[str, typer.Argument(help="One SELECT over `cases` and the tables of all cases.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of a run or of a sweep.")],
+    sql: Annotated[str, typer.Argument(help="One SELECT over the tables; of a sweep also over `cases`.")],
     json_: Annotated[bool, typer.Option("--json", help="Print rows as JSON.")] = False,
 ) -> None:
-    """Answer one SELECT over all cases of a sweep."""
+    """Answer one SELECT over the tables of a run, or over all cases of a sweep."""
     with exit_codes():
+        from cosim.experiments.load import load
         from cosim.experiments.sweeps.sql import rows_of
-        from cosim.experiments.sweeps.sweep import Sweep
         from cosim.experiments.text_table import text_table
 
-        rows = rows_of(Sweep(folder).sql(sql))
+        rows = rows_of(load(folder).sql(sql))
         typer.echo(json.dumps(rows, indent=2, allow_nan=False, default=str) if json_ else printable(text_table(rows)))
 
 

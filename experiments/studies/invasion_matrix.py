@@ -36,7 +36,7 @@ def answer(quick: bool, folder: Path) -> Found:
     counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in (INVADES, REPELLED, OPEN)}
     return Found(
         rows,
-        [square(rows, "resident", "mutant", "lead_eur_per_kwh", "lead of a tenth of mutants, EUR/kWh")],
+        [square(rows, "resident", "mutant", "lead_eur_per_kwh", "EUR/kWh")],
         [
             "Lead for each kWh that a home's passive twin exchanges; low, high: 95 % intervals over",
             f"{len(played.seeds)} seeds, which draw the mutants, too. Counted from day {learning} on, after learning.",
@@ -44,6 +44,7 @@ def answer(quick: bool, folder: Path) -> Found:
             f"Were there no leads at all, {0.05 * len(rows):.1f} of these would be wrong; for_all: the interval",
             "excludes zero at the level at which of twenty such tables one has anything wrong (Bonferroni).",
             "own_change: what mutants win against themselves as residents, whatever becomes of the others.",
+            "Picture: leads, with the verdicts that are not open.",
         ],
     )
 
@@ -87,21 +88,27 @@ def _changes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return by seed what mutants win, and what they win more than residents do (seeds,)."""
     mixed = _savings(played, resident, mutant, first_day)
-    own, lead = [], []
-    for seed, (with_mutants, without) in enumerate(zip(mixed, alone, strict=True)):
-        those = np.array(_manifest(played, resident, mutant)[seed]) == mutant
-        change = with_mutants - without
-        own.append(change[those].mean())
-        lead.append(change[those].mean() - change[~those].mean())
-    return np.array(own), np.array(lead)
+    followed = [played.run(case).manifest["strategies"] for case in _cases(played, resident, mutant)]
+    by_seed = [
+        lead_of(with_mutants, without, np.array(own) == mutant)
+        for with_mutants, without, own in zip(mixed, alone, followed, strict=True)
+    ]
+    own, lead = np.array(by_seed).T
+    return own, lead
+
+
+def lead_of(with_mutants: np.ndarray, without: np.ndarray, mutants: np.ndarray) -> tuple[float, float]:
+    """Return what mutants win against themselves without mutants, and what they win more than residents do.
+
+    Savings (n,) of everybody in both populations; `mutants` (n,) says who is one.
+    """
+    change = with_mutants - without
+    own = change[mutants].mean()
+    return float(own), float(own - change[~mutants].mean())
 
 
 def _savings(played: Sweep, resident: str, mutant: str, first_day: int) -> list[np.ndarray]:
     return [saved_eur_per_kwh(played.run(case), first_day) for case in _cases(played, resident, mutant)]
-
-
-def _manifest(played: Sweep, resident: str, mutant: str) -> list[list[str]]:
-    return [played.run(case).manifest["strategies"] for case in _cases(played, resident, mutant)]
 
 
 def _cases(played: Sweep, resident: str, mutant: str) -> list[str]:

@@ -61,8 +61,8 @@ def _panel(lines: Mapping[str, np.ndarray], axis: str, confidence: float) -> lis
     ]
 
 
-def square(rows: Sequence[Row], down: str, across: str, value: str, title: str) -> Picture:
-    """Draw a column of rows as a square of two others, with the verdict of each row in its cell."""
+def square(rows: Sequence[Row], down: str, across: str, value: str, unit: str) -> Picture:
+    """Draw a column of rows, in a unit, as a square of two others, with the verdict of each row in its cell."""
     names = sorted({str(row[down]) for row in rows})
     found = {(row[down], row[across]): row for row in rows}
     cells = [[found.get((one, other)) for other in names] for one in names]
@@ -77,7 +77,7 @@ def square(rows: Sequence[Row], down: str, across: str, value: str, title: str) 
         "zmin": -most,
         "zmax": most,
         "colorscale": [[0.0, BAD], [0.5, "#f7f7f7"], [1.0, BLUE]],
-        "colorbar": scale_above(title),
+        "colorbar": scale_above(ticksuffix=f" {unit}"),
     }
     drawn = layout(120 + 40 * len(names), {"title": {"text": across}, "automargin": True}, down)
     return {"data": [shown], "layout": {**drawn, "hovermode": "closest"}}

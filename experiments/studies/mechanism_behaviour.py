@@ -41,7 +41,7 @@ def answer(quick: bool, folder: Path) -> Found:
         rows,
         [bars(shown, "mechanism", heights, "gain of a prosumer while half mark up, EUR a day", ends)],
         [
-            f"{len(played.specification.seeds)} seeds, without envelopes. gain: of all together by trading, before fees;",
+            f"{len(played.specification.seeds)} seeds, no envelopes. gain: of all together by trading, before fees;",
             "left: its share when all quote at random between limit and supplier's price; efficiency: then, by the",
             "limits stated. marking_up_pays: what a prosumer that marks up while half of the people do pays less than",
             "on the same day among the truthful (95 % interval over seeds); others_gain: the same of the rest.",

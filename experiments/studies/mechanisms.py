@@ -18,7 +18,8 @@ from cosim.experiments.sweeps.statistics import Statistics
 
 MECHANISM, ENVELOPES = "market.mechanism", "switches.envelopes"
 REFERENCE = "uniform_price"
-SEEDS, SEEDS_QUICK = 20, 2
+SEEDS, SEEDS_QUICK, SEEDS_WEEK = 20, 2, 3
+WEEK = "2016-06-20T00:00:00+01:00"
 # Smaller than what rounding trades to 0.00001 EUR and Wh adds up to in a day.
 NOTHING_EUR, NOTHING_SHARE = 0.01, 1e-4
 
@@ -29,11 +30,19 @@ def names() -> list[str]:
     return [REFERENCE, *(name for name in known if name != REFERENCE)]
 
 
-def the_day(quick: bool, mechanisms: Sequence[str] | None = None, days: int = 1) -> Runs:
+def the_day(quick: bool) -> Runs:
     """Return the runs that are compared; quickly, a few seeds and hours in place of quarter-hours."""
     seeds = tuple(range(1, 1 + (SEEDS_QUICK if quick else SEEDS)))
-    vary: dict[str, Sequence[Any]] = {MECHANISM: mechanisms or names(), ENVELOPES: (False, True)}
-    return Runs(vary, seeds, QUICK if quick else {}, days)
+    return Runs(_all(), seeds, QUICK if quick else {})
+
+
+def the_week() -> Runs:
+    """Return runs of the whole week that the scenario begins with, for `make campaign`."""
+    return Runs(_all(), tuple(range(1, 1 + SEEDS_WEEK)), {"time.start": WEEK}, days=7)
+
+
+def _all() -> dict[str, Sequence[Any]]:
+    return {MECHANISM: names(), ENVELOPES: (False, True)}
 
 
 def market(quick: bool, folder: Path) -> Found:
@@ -53,10 +62,9 @@ def market(quick: bool, folder: Path) -> Found:
             bars(bound, "mechanism", {"budget_eur": "with envelopes"}, "what the marketplace keeps, EUR a day"),
         ],
         [
-            f"Means over {_seeds(played)} seeds. efficiency: welfare of the trades over the greatest that the book",
-            "of each interval allows, by the limits stated; budget: what the marketplace keeps, fees aside, or",
-            "(negative) adds. price: mean of what sellers get and buyers pay; dispersion: its standard deviation within",
-            "an interval.",
+            f"Means over {_seeds(played)} seeds. efficiency: welfare of the trades over the greatest that the books of",
+            "all intervals allow, by the limits stated; budget: what the marketplace keeps, fees aside, or (negative)",
+            "adds; price: mean of what sellers get and buyers pay; dispersion: its standard deviation in an interval.",
         ],
     )
 
@@ -81,7 +89,7 @@ def cost(quick: bool, folder: Path) -> Found:
 def grid(quick: bool, folder: Path) -> Found:
     """Say what envelopes prevent under each mechanism, and what they cost."""
     played = _played(quick, folder)
-    rows = [_grid_row(played, name) for name in played.vary[MECHANISM]]
+    rows = [grid_row(played, name) for name in played.vary[MECHANISM]]
     heights = {"violations_without": "without envelopes", "violations_with": "with fair envelopes"}
     return Found(
         rows,
@@ -129,8 +137,7 @@ def fairness(quick: bool, folder: Path) -> Found:
 def promises(quick: bool, folder: Path) -> Found:
     """Say which of the properties one would wish for held in all of the runs, and which did not."""
     played = _played(quick, folder)
-    known = registries()["mechanism"]
-    rows = [_promise_row(played, name, known.load(name).claims) for name in played.vary[MECHANISM]]
+    rows = [promise_row(played, name) for name in played.vary[MECHANISM]]
     return Found(
         rows,
         [],
@@ -172,7 +179,8 @@ def _cost_row(played: Statistics, name: str, *, on: bool) -> Row:
     }
 
 
-def _grid_row(played: Statistics, name: str) -> Row:
+def grid_row(played: Statistics, name: str) -> Row:
+    """Return what envelopes change under a mechanism."""
     free, bound = ({MECHANISM: name, ENVELOPES: on} for on in (False, True))
     kinds = ("violation_bus_intervals", "overloaded_branch_intervals")
     without, kept = (sum(played.by_seed(each, kind) for kind in kinds) for each in (free, bound))
@@ -191,7 +199,9 @@ def _grid_row(played: Statistics, name: str) -> Row:
     }
 
 
-def _promise_row(played: Statistics, name: str, claims: frozenset[str]) -> Row:
+def promise_row(played: Statistics, name: str) -> Row:
+    """Return which properties a mechanism broke in any run, and the worst of the figures that say so."""
+    claims = registries()["mechanism"].load(name).claims
     cases = played.cases[played.cases[MECHANISM] == name]
     worst = {
         "efficiency_lowest_share": float(cases["efficiency_share"].min()),

@@ -18,7 +18,7 @@ def harvest(out: Path, vary: Mapping[str, Sequence[Any]], cases: Sequence[Case])
     """Write cases.parquet of a sweep's folder from the cases that have finished, and return how many they are."""
     rows = [row_of(case, vary) for case in cases if case.finished]
     if rows:
-        write_parquet({out / CASES: columns(rows)})
+        write_parquet([(out / CASES, columns(rows))])
     else:
         (out / CASES).unlink(missing_ok=True)
     return len(rows)

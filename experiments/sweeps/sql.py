@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from cosim.experiments.sql import answer, fence, identifier, quoted
 from cosim.experiments.sweeps.harvest import CASES
 from cosim.experiments.sweeps.words import plain
 from cosim.experiments.tables import NAMED, names_of
 from cosim.journal import Journal, read_manifest
-from cosim.models.errors import BadInputError, StorageError
-from cosim.models.table_file import shown
+from cosim.models.errors import StorageError
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,16 +25,8 @@ def query(out: Path, keys: Sequence[str], sql: str) -> "pd.DataFrame":
     `cases` has a row a case. Every table of a run is a view over all finished cases, with `case`, `seed` and the
     varied keys in front and names beside row numbers. Files outside the folder's cases cannot be read.
     """
-    import duckdb
-
     with _connected(out, keys) as db:
-        try:
-            statements = db.extract_statements(sql)
-            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                raise BadInputError.one("query", "SQL", repr(shown(sql)), "allowed is one SELECT")
-            return db.execute(statements[0]).df()
-        except duckdb.Error as error:
-            raise BadInputError.one("query", "SQL", repr(shown(sql)), str(error)) from error
+        return answer(db, sql)
 
 
 def _connected(out: Path, keys: Sequence[str]) -> "duckdb.DuckDBPyConnection":
@@ -47,9 +39,7 @@ def _connected(out: Path, keys: Sequence[str]) -> "duckdb.DuckDBPyConnection":
     db.execute("CREATE TABLE cases AS SELECT * FROM read_parquet(?, hive_partitioning = false)", [str(out / CASES)])
     files = _register_names(db, out)
     # Only now: the tables above are read, and from here on only what the views name is within reach.
-    db.execute(f"SET allowed_directories = [{_quoted(str((out / 'cases').absolute()))}]")
-    db.execute("SET enable_external_access = false")
-    db.execute("SET lock_configuration = true")
+    fence(db, out / "cases")
     for table, parts in files.items():
         db.execute(_view(db, table, parts, keys))
     return db
@@ -82,28 +72,20 @@ def _parts(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _view(db: "duckdb.DuckDBPyConnection", table: str, parts: Sequence[str], keys: Sequence[str]) -> str:
     """Return the statement that makes a table's view."""
-    listed = ", ".join(map(_quoted, parts))
+    listed = ", ".join(map(quoted, parts))
     read = f"read_parquet([{listed}], filename = true, union_by_name = true, hive_partitioning = false)"
     columns = [name for name, *_ in db.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()]
-    chosen = ['c."case"', "c.seed", *(f"c.{_name(key)}" for key in keys)]
+    chosen = ['c."case"', "c.seed", *(f"c.{identifier(key)}" for key in keys)]
     for column in columns:
         if column == "filename":
             continue
-        chosen.append(f"t.{_name(column)}")
+        chosen.append(f"t.{identifier(column)}")
         if column in NAMED:
-            chosen.append(f"n.names['{column}'][t.{_name(column)} + 1] AS {NAMED[column]}")
+            chosen.append(f"n.names['{column}'][t.{identifier(column)} + 1] AS {NAMED[column]}")
     return f"""
-        CREATE VIEW {_name(table)} AS SELECT {", ".join(chosen)}
+        CREATE VIEW {identifier(table)} AS SELECT {", ".join(chosen)}
         FROM {read} t JOIN {_NAMES} n ON n.file = t.filename JOIN cases c ON c."case" = n.name
     """
-
-
-def _name(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def rows_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:

@@ -106,13 +106,14 @@ def _heated(
 
 def _corridor(must: np.ndarray, most: np.ndarray, power_kw: np.ndarray, horizon: Horizon) -> Corridor:
     """Limit the upper edge by power, look at both at the ends of the steps: (n, W) kWh -> (n, H)."""
-    ramp = power_kw[:, None] * _base_hours(horizon) * np.arange(1, horizon.base_intervals + 1)
-    # U(t) = min(most(t), U(t-1) + P h), unrolled: the best start of charging at full power.
-    reachable = np.minimum(np.minimum.accumulate(most - ramp, axis=-1), 0.0) + ramp
-    upper = np.maximum(np.minimum(reachable, most), must)
+    # Loading numba takes longer than most commands that never plan.
+    from cosim.models.devices.kernel_corridor import edges_at
+
     ends = horizon.offsets + np.array(horizon.counts) - 1
-    power = np.broadcast_to(power_kw[:, None], (len(power_kw), horizon.steps))
-    return _with_power(must[:, ends], upper[:, ends], power, horizon)
+    shape = (len(power_kw), horizon.steps)
+    low, high = np.empty(shape), np.empty(shape)
+    edges_at(must, most, power_kw * _base_hours(horizon), ends, low, high)
+    return _with_power(low, high, np.broadcast_to(power_kw[:, None], shape), horizon)
 
 
 def _with_power(min_kwh: np.ndarray, max_kwh: np.ndarray, power_kw: np.ndarray, horizon: Horizon) -> Corridor:

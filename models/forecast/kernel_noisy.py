@@ -6,7 +6,9 @@ from cosim.models.grid.kernel_numba import compiled
 
 
 @compiled
-def walk(eps: np.ndarray, rho: np.ndarray, width: np.ndarray, spread: np.ndarray, first: int, error: np.ndarray) -> None:
+def walk(
+    eps: np.ndarray, rho: np.ndarray, width: np.ndarray, spread: np.ndarray, first: int, error: np.ndarray
+) -> None:
     """Fill the errors of the last intervals that innovations lead to.
 
     Args:

@@ -31,22 +31,6 @@ class Blocks:
         """How many blocks there are."""
         return int(self.of_internal.max(initial=-1)) + 1
 
-    def buses(self, block: int) -> np.ndarray:
-        """Return the positions of a block's buses in the feeder."""
-        return np.flatnonzero(self.of_bus == block)
-
-    def most(self, per_bus: np.ndarray) -> np.ndarray:
-        """Return the largest entry of a column (B,) in each block (count,), -inf where it has no bus."""
-        found = np.full(self.count, -np.inf)
-        here = self.of_bus >= 0
-        np.maximum.at(found, self.of_bus[here], per_bus[here])
-        return found
-
-    def total(self, per_bus: np.ndarray) -> np.ndarray:
-        """Add up a column (B,) in each block (count,)."""
-        here = self.of_bus >= 0
-        return np.bincount(self.of_bus[here], per_bus[here], self.count)
-
 
 def blocks_of(admittance: Admittance) -> Blocks:
     """Find the blocks of a switch state."""

@@ -35,7 +35,9 @@ def lay_out(admittance: Admittance, pattern: csr_array) -> Layout:
         fill_row.append(order.fill_row + edges[-1])
         fill_start.append(order.fill_start[1:] + fill_start[-1][-1])
         edges.append(edges[-1] + len(own))
-    return _joined(pattern, *(np.concatenate([*parts, np.zeros(0, np.int64)]) for parts in (bus, fill_start, fill_row)), edges)
+    return _joined(
+        pattern, *(np.concatenate([*parts, np.zeros(0, np.int64)]) for parts in (bus, fill_start, fill_row)), edges
+    )
 
 
 def _joined(

@@ -230,7 +230,9 @@ class PandapowerNewton:
         begin = (own.no_load if begin is None else begin).copy()
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # a diverging iteration overflows; the end says so
-            voltage, converged, steps, *_ = newtonpf(self._ybus, injection, begin, own.ref, none, own.pq, self._case, options)
+            voltage, converged, steps, *_ = newtonpf(
+                self._ybus, injection, begin, own.ref, none, own.pq, self._case, options
+            )
             gap = (voltage * np.conj(own.ybus @ voltage) - injection)[own.pq]
         taken = int(steps) + (proposed.iterations if proposed else 0)
         return Solution(voltage, bool(converged), taken, float(np.abs(gap).max(initial=0.0)))

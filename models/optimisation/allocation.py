@@ -10,7 +10,7 @@ the reserved point and differs only in what it calls fair:
 * ``proportional``: the same share of what each one wants.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -23,6 +23,9 @@ Rule = Literal["log", "equal", "proportional", "sum"]
 
 _TIE_BREAK = 0.01
 """How much of its worth under ``sum`` the last kW of the largest want loses: it makes the optimum unique."""
+
+_BEYOND = 1e-6
+"""How far shares may go beyond what is allowed, relative to the sizes of rows, to count as a solution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Allocation:
         upper_violation: likewise for the upper limits (m,).
         lower_dual: worth of a unit more room at each lower limit (m,), in units of the rule's welfare.
         upper_dual: likewise at the upper limits (m,).
-        solved: whether the rule's optimum was proved; if not, the envelopes are still safe.
+        solved: whether the rule's optimum was proved; if not, everybody gets the same kW, as with ``equal``.
         reason: one sentence, "" where solved and the firm point is feasible.
     """
 
@@ -95,6 +98,8 @@ def allocate(rule: Rule, problem: AllocationProblem) -> Allocation:
     room = np.concatenate([rows.upper_rhs - at_firm, at_firm - rows.lower_rhs])
     most = np.concatenate([problem.want_upper_kw - firm, firm - problem.want_lower_kw])
     packed = _share(rule, problem, np.maximum(room, 0.0), most)
+    if not (packed.solved and _fits(problem, packed.z, most)):
+        packed = replace(_share("equal", problem, np.maximum(room, 0.0), most), solved=False)
     n, m = len(firm), len(at_firm)
     violation = np.maximum(-room, 0.0)
     broken = int(np.count_nonzero(violation))
@@ -110,10 +115,22 @@ def allocate(rule: Rule, problem: AllocationProblem) -> Allocation:
     )
 
 
+def _fits(problem: AllocationProblem, z: np.ndarray, most: np.ndarray) -> bool:
+    """Say whether shares (2 n,) are between nothing and what is wanted, and break no row that firm power keeps."""
+    rows, firm, n = problem.rows, problem.firm_kw, len(problem.firm_kw)
+    if not (np.isfinite(z).all() and (z >= -_BEYOND).all() and (z <= most * (1.0 + _BEYOND) + _BEYOND).all()):
+        return False
+    at_firm = rows.at(firm)
+    lowest, highest = rows.extremes(firm - z[n:], firm + z[:n])
+    give = _BEYOND * (1.0 + np.abs(at_firm))
+    least, greatest = np.minimum(rows.lower_rhs, at_firm), np.maximum(rows.upper_rhs, at_firm)
+    return bool((lowest >= least - give).all() and (highest <= greatest + give).all())
+
+
 def _reason(packed: Packed, broken: int) -> str:
     """Say what is not as it should be."""
     if not packed.solved:
-        return f"no proved optimum after {packed.iterations} iterations"
+        return "no proved optimum: everybody gets the same"
     return f"the reserved point itself breaks {broken} network limits" if broken else ""
 
 

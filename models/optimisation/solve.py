@@ -1,7 +1,7 @@
 """The guarded door to quadratic programming: an answer comes out only when the solver proved it.
 
 Solvers return numbers even when they failed; here a point is handed on only with status "solved" and small
-residuals, everything else is a `Failed`. Both doors solve
+residuals, those the solver tells and those worked out here, everything else is a `Failed`. Both doors solve
 
     minimise    x'Px / 2 + q'x
     subject to  lower <= A x <= upper
@@ -54,6 +54,7 @@ class OsqpProgram:
         import osqp
 
         ones = np.ones(a.shape[0])
+        self._p, self._a = p.copy(), a.copy()
         self._solver: Any = osqp.OSQP()
         # OSQP's wrapper writes later values into the matrices it was given.
         self._solver.setup(
@@ -84,7 +85,10 @@ class OsqpProgram:
         info = answer.info
         if info.status != "solved":
             return Failed(info.status, f"osqp: {info.status} after {info.iter} iterations")
-        return _proved(answer.x, answer.y, info.prim_res, info.dual_res, info.iter, "osqp")
+        found = Solved(np.asarray(answer.x), np.asarray(answer.y), info.iter)
+        self._p.data, self._a.data = p_data, a_data
+        own = residual(self._p, q, self._a, lower, upper, found)
+        return _proved(found, max(info.prim_res, info.dual_res, own), "osqp")
 
 
 def solve_interior_point(
@@ -117,12 +121,39 @@ def solve_interior_point(
     y[same] = z[: same.size]
     y[over] += z[same.size : same.size + over.size]
     y[under] -= z[same.size + over.size :]
-    return _proved(np.array(answer.x), y, answer.r_prim, answer.r_dual, answer.iterations, "clarabel")
+    found = Solved(np.array(answer.x), y, answer.iterations)
+    own = residual(p, q, a, lower, upper, found)
+    return _proved(found, max(answer.r_prim, answer.r_dual, own), "clarabel")
 
 
-def _proved(x: np.ndarray, y: np.ndarray, primal: float, dual: float, iterations: int, solver: str) -> Solved | Failed:
+def residual(
+    p: sparse.csc_matrix,
+    q: np.ndarray,
+    a: sparse.csc_matrix,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    found: Solved,
+) -> float:
+    """Return how far a point is from feasible and stationary, relative to its own numbers; NaN where it is no number.
+
+    Arguments as of `solve_interior_point`.
+    """
+    x, y = found.x, found.y
+    # A solver that lies may return anything; what is no number is refused as such.
+    with np.errstate(all="ignore"):
+        rows = a @ x
+        beyond = np.maximum(np.maximum(lower - rows, rows - upper), 0.0).max(initial=0.0)
+        slope = _largest(p @ x + p.T @ x - p.diagonal() * x + q + a.T @ y)
+        primal = beyond / (1.0 + _largest(x) + _largest(rows))
+        return float(np.maximum(primal, slope / (1.0 + _largest(x) + max(_largest(q), _largest(y)))))
+
+
+def _largest(column: np.ndarray) -> float:
+    return float(np.abs(column).max(initial=0.0))
+
+
+def _proved(found: Solved, worst: float, solver: str) -> Solved | Failed:
     """Hand a point on only when it is finite and its residuals are small."""
-    residual = max(primal, dual)
-    if not (residual <= _RESIDUAL and np.isfinite(x).all() and np.isfinite(y).all()):
-        return Failed("inaccurate", f"{solver}: residual {residual:.1e} above {_RESIDUAL:.0e}")
-    return Solved(x, y, iterations)
+    if not (worst <= _RESIDUAL and np.isfinite(found.x).all() and np.isfinite(found.y).all()):
+        return Failed("inaccurate", f"{solver}: residual {worst:.1e} above {_RESIDUAL:.0e}")
+    return found

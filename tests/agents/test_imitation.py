@@ -58,9 +58,9 @@ def test_selection_takes_the_strictly_better_to_all(seed):
 
 
 def test_without_a_difference_shares_drift_but_do_not_move_on_average():
-    """With intensity 0 and with equal payoffs alike, the mean share of 200 runs stays within three standard errors."""
+    """With intensity 0 and with equal payoffs alike, the mean share of 100 runs stays within three standard errors."""
     for rule, better in ((replace(RULE, intensity=0.0), 0.05), (RULE, 0.0)):
-        shares = [np.mean([name == "good" for name in went_on(rule, seed, 8, 0.3, better)]) for seed in range(200)]
+        shares = [np.mean([name == "good" for name in went_on(rule, seed, 5, 0.3, better)]) for seed in range(100)]
         assert abs(np.mean(shares) - 0.3) < 3 * np.std(shares) / np.sqrt(len(shares))
         assert np.std(shares) > 0.05
 

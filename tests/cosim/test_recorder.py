@@ -148,5 +148,5 @@ def test_paths_with_quotes_are_paths(tmp_path):
     """A quote in a folder's name is no SQL."""
     folder = tmp_path / "it's"
     folder.mkdir()
-    write_parquet({folder / "a.parquet": {"x": np.arange(3)}})
+    write_parquet([(folder / "a.parquet", {"x": np.arange(3)})])
     assert [item.name for item in folder.iterdir()] == ["a.parquet"]

@@ -95,8 +95,9 @@ class Unlocks(Truthful):
     def request(self, view, memory, chance):
         bands = super().request(view, memory, chance)
         for column in (view.state.soc_kwh, view.portfolio.connection_kw, view.prices.sell_eur_per_kwh):
-            column.flags.writeable = True
-            column[:] = 0.0
+            with suppress(ValueError):
+                column.flags.writeable = True
+                column[:] = 0.0
         return bands
 
 
@@ -137,7 +138,7 @@ class Hesitant(NegotiationStrategy):
         rounds = 0
         while True:
             rounds += 1
-            if view.prosumer.id < "home-1" and rounds == 2:
+            if view.prosumer.id == "farm-17" and rounds == 2:
                 loop()
             net = [value / rounds for value in offer.net_kw]
             offer = yield Bid(
@@ -153,7 +154,7 @@ class HalfAccepting(NegotiationStrategy):
         while True:
             rounds += 1
             net = [value / rounds for value in offer.net_kw]
-            if view.prosumer.id < "home-1" and rounds >= 2:
+            if view.prosumer.id == "farm-17" and rounds >= 2:
                 bid = Bid(*map(np.array, (offer.lower_kw, offer.upper_kw, offer.net_kw, offer.trade_kw)))
             else:
                 bid = Bid(

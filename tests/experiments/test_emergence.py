@@ -10,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 
 import cosim
 from cosim.experiments.emergence import emergence_rows
-from cosim.experiments.emergence_graph import distances, graph_figures, locality_figures, trade_graph
+from cosim.experiments.emergence_distance import AlongTree, Table, _table, distances
+from cosim.experiments.emergence_graph import graph_figures, locality_figures, trade_graph
 from cosim.experiments.emergence_measures import (
     gini,
     herfindahl,
@@ -22,6 +23,7 @@ from cosim.experiments.emergence_measures import (
 from cosim.experiments.emergence_welfare import best_eur, grid_awareness, traded_eur, worth_of_books
 from cosim.models.errors import BadInputError
 from cosim.models.grid.feeder import load_feeder
+from cosim.models.grid.topology import is_radial, islands
 from cosim.models.market.order import BUY, SELL, Orders
 
 AMOUNTS = arrays(np.float64, st.integers(1, 20), elements=st.floats(0.0, 1e6).map(lambda x: round(x, 3)))
@@ -155,7 +157,7 @@ def test_trade_graph_by_hand():
 def test_locality_by_hand():
     """Two pairs of neighbours at depths 1 and 5, 4 branches apart, trade among themselves: as local as can be."""
     depth = np.array([1.0, 1.0, 5.0, 5.0])
-    branches = np.abs(np.subtract.outer(depth, depth))
+    branches = Table(np.abs(np.subtract.outer(depth, depth)))
     local = trade_graph(4, np.array([0, 2]), np.array([1, 3]), np.array([1000, 1000]))
     told = locality_figures(local, branches, depth)
     assert told["trade_distance_mean_branches"] == 0.0
@@ -174,8 +176,25 @@ def test_distances_are_counted_along_closed_branches():
     feeder = load_feeder("ieee33_bw")
     between, depth = distances(feeder, feeder.bus_positions(np.array([18, 22, 18])))
     assert depth.tolist() == [17.0, 5.0, 17.0]
-    assert between[0, 1] == between[1, 0] == 16 + 4
-    assert between[0, 2] == 0.0
+    assert between.pairs(np.array([0, 1, 0]), np.array([1, 0, 2])).tolist() == [16 + 4, 16 + 4, 0]
+
+
+@pytest.mark.parametrize("name", ["ieee69", "pandapower:create_cigre_network_lv", "pandapower:mv_oberrhein"])
+def test_distances_along_a_tree_are_those_of_the_table(name):
+    """Climbing a tree and searching all shortest paths count the same branches, for pairs and for all at once."""
+    feeder, chance = load_feeder(name), np.random.default_rng(7)
+    if not is_radial(feeder):
+        pytest.skip("meshed: there is no tree to climb")
+    bus = chance.permutation(np.flatnonzero(islands(feeder)))[:30]
+    bus = np.append(bus, bus[:3])
+    along, (table, depth) = AlongTree.of(feeder, bus), _table(feeder, bus)
+    one, other = (ends.ravel() for ends in np.indices((len(bus), len(bus))))
+    finite = np.isfinite(table.pairs(one, other))
+    np.testing.assert_array_equal(along.pairs(one, other)[finite], table.pairs(one, other)[finite])
+    np.testing.assert_array_equal(along.depth[bus], depth)
+    if finite.all():
+        sold, bought = chance.uniform(size=(2, len(bus)))
+        assert along.mixed(sold, bought) == pytest.approx(table.mixed(sold, bought))
 
 
 def test_grid_awareness_by_hand():

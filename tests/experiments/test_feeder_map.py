@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cosim.experiments.feeder_map import FeederPlan, Moment, feeder_map, feeder_plan
+from cosim.experiments.feeder_profile import feeder_profile
 from cosim.models.grid.feeder import Feeder, load_feeder
 from cosim.models.grid.state import Limits
 
@@ -91,3 +92,15 @@ def test_what_is_beyond_a_limit_stands_out() -> None:
     assert buses["text"][ringed] == str(feeder.bus_ids[17])
     assert "overloaded branch" in names
     assert "overloaded branch" not in [trace["name"] for trace in calm["data"]]
+
+
+def test_a_large_feeder_is_counted() -> None:
+    """The picture of a large feeder has every bus once, at its distance and voltage, and both limits."""
+    feeder, limits = load_feeder("dist141_caracas"), Limits()
+    vm = np.linspace(0.94, 1.04, len(feeder.bus_ids))
+    picture = feeder_profile(feeder_plan(feeder), vm, limits)
+    (heat,) = picture["data"]
+    cells = [(count, height) for row, height in zip(heat["z"], heat["y"], strict=True) for count in row if count]
+    assert sum(count for count, _ in cells) == len(feeder.bus_ids)
+    assert sum(count * height for count, height in cells) / len(vm) == pytest.approx(vm.mean(), abs=2e-3)
+    assert [line["y0"] for line in picture["layout"]["shapes"]] == [limits.vm_min_pu, limits.vm_max_pu]

@@ -263,8 +263,8 @@ def test_amounts_beyond_exact_counting_stop_the_run():
 def test_kinds_keep_their_numbers():
     """Ledgers are stored: the number of a kind never changes."""
     names = "TRADE CONTRACT IMBALANCE PASSIVE WHOLESALE LOSS NETWORK_CHARGE MARKET_FEE ROOM_DAY_AHEAD ROOM ROOM_TOP_UP"
-    names += " TRADE_SPREAD"
-    assert [(kind.name, kind.value) for kind in LedgerKind] == list(zip(names.split(), range(12), strict=True))
+    names += " TRADE_SPREAD LOSS_CHARGE"
+    assert [(kind.name, kind.value) for kind in LedgerKind] == list(zip(names.split(), range(13), strict=True))
 
 
 def test_account_names():
