@@ -22,7 +22,7 @@ test: install
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not campaign"
 
 campaign: install
-	$(BIN)/python -m pytest -m campaign
+	$(BIN)/python -m pytest -n auto --dist loadfile -m campaign
 
 check: install
 	$(BIN)/ruff format --check .

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -35,8 +35,7 @@ class Event:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(NamedTuple):
     """A call in progress: of whom, in which interval, since when (monotonic seconds)."""
 
     agent: str
@@ -102,13 +101,14 @@ class Guard:
         self._calls += 1
         if self.on_fault == "quarantine" and self._faults.get(seat, 0) >= self.patience:
             return fallback()
-        self.asking = Asking(agent, interval, time.monotonic())
+        self.asking, streams = Asking(agent, interval, time.monotonic()), self._printing.begin()
         try:
             self.cuts.again(number)
-            # What a plug-in sets about floating-point errors, and where it prints to, ends with its call.
-            with np.errstate(), self._printing.of():
+            # What a plug-in sets about floating-point errors ends with its call.
+            with np.errstate():
                 result = function()
                 wrong = faults(result)
+            self._printing.check()
         except KeyboardInterrupt:
             raise  # a person's, not the plug-in's
         except CutCallError as error:
@@ -123,6 +123,7 @@ class Guard:
             cause, detail = "plugin_refused", "; ".join(wrong[:3])
         finally:
             self.asking = None
+            self._printing.end(streams)
         self._fault(interval, agent, seat, cause, detail)
         return fallback()
 
@@ -140,7 +141,7 @@ class Guard:
     def _stop_or_note(self, interval: int, agent: str, cause: str, detail: str) -> None:
         if self.on_fault == "fail":
             raise PluginFaultError(
-                f"interval {interval}, {agent}: {said(detail)} ({cause}); the run stops here, as plugins.on_fault asks. "
+                f"interval {interval}, {agent}: {said(detail)} ({cause}); the run stops, as plugins.on_fault asks. "
                 "`cosim resume` goes on from the last interval before it"
             )
         self.note(interval, agent, cause, detail)

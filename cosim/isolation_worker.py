@@ -47,9 +47,10 @@ class Worker:
     def _answered(self, what: str, *rest: Any) -> dict[str, Any]:
         """Return the answer to a request, or what its plug-in raised."""
         printing = Printing(self._shown)
+        streams = printing.begin()
         try:
-            with printing.of():
-                answer = getattr(self, what)(*rest)
+            answer = getattr(self, what)(*rest)
+            printing.check()
         except BadInputError as error:
             faults = [[fault.file, fault.key, fault.value, fault.allowed] for fault in error.faults]
             answer = {"error": words(error), "faults": faults}
@@ -57,6 +58,8 @@ class Worker:
             answer = {"error": "memory", "memory_error": True}
         except BaseException as error:  # noqa: BLE001, a plug-in may raise anything, and the parent is told
             answer = {"error": words(error), **self._left(what, rest)}
+        finally:
+            printing.end(streams)
         return answer | {"printed": self._shown.take()}
 
     def load(self, registry: Any, name: str, folder: Path, contracts: tuple[type, ...], memory_mib: int) -> Any:

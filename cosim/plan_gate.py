@@ -35,6 +35,7 @@ def told(
     position_kw = view.interval.power_kw(fills.position_wh / WH_PER_KWH)
     return replace(view, position_kw=where_heard(fills.arrived, position_kw, view.position_kw))
 
+
 UNANSWERED = Diverged("inverters find no voltages to answer", 0, np.inf)
 
 

@@ -2,10 +2,9 @@
 
 import io
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TextIO
 
+Streams = tuple[TextIO, TextIO]
 MOST_A_CALL = 100_000
 MOST_IN_ALL = 1_000_000
 
@@ -19,11 +18,9 @@ class Sink(Protocol):
 
     def write(self, text: str, /) -> object:
         """Take some text."""
-        ...
 
     def flush(self) -> None:
         """Pass on what has been taken."""
-        ...
 
 
 class Printing(io.TextIOBase):
@@ -39,29 +36,29 @@ class Printing(io.TextIOBase):
         self._sink: Sink = sink or sys.stderr
         self._call = self._all = 0
 
-    @contextmanager
-    def of(self) -> Iterator[None]:
-        """Take what is printed in this context; FloodError at its end if it was too much."""
+    def begin(self) -> Streams:
+        """Take what is printed from now on; return the streams that took it before."""
         before = sys.stdout, sys.stderr
         self._sink, self._call = self._given or before[1], 0
-        sys.stdout = sys.stderr = self
-        try:
-            yield
-            self._check()
-        finally:
-            sys.stdout, sys.stderr = before
+        sys.stdout = sys.stderr = self  # type: ignore[assignment]  # a text stream in all that is asked of it
+        return before
+
+    def end(self, before: Streams) -> None:
+        """Let the streams of before take it again."""
+        sys.stdout, sys.stderr = before
+
+    def check(self) -> None:
+        """Raise FloodError if too much was printed since it began."""
+        if self._call > MOST_A_CALL:
+            raise FloodError(f"printed more than {MOST_A_CALL:,} characters in one call")
 
     def write(self, text: str) -> int:
         self._call += len(text)
-        self._check()
+        self.check()
         self._all += len(text)
         if self._all <= MOST_IN_ALL:
             self._sink.write(text)
         return len(text)
-
-    def _check(self) -> None:
-        if self._call > MOST_A_CALL:
-            raise FloodError(f"printed more than {MOST_A_CALL:,} characters in one call")
 
     def writable(self) -> bool:
         return True

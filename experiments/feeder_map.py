@@ -220,7 +220,7 @@ def _buses(feeder: Feeder, plan: FeederPlan, moment: Moment, limits: Limits) -> 
             "cmin": 1.0 - half,
             "cmax": 1.0 + half,
             "colorscale": _COLOURS,
-            "colorbar": scale_above(tickformat=".2f", ticksuffix=" pu"),
+            "colorbar": scale_above(tickvals=[1.0 - half, 1.0, 1.0 + half], tickformat=".2f", ticksuffix=" pu"),
             "line": {
                 "width": np.where(beyond, 3, 1).tolist(),
                 "color": np.where(beyond, BAD, "#666").tolist(),

@@ -32,6 +32,7 @@ def feeder_profile(plan: FeederPlan, vm_pu: np.ndarray, limits: Limits) -> Figur
         "x": listed((across[:-1] + across[1:]) / 2, 4),
         "y": listed((up[:-1] + up[1:]) / 2, 5),
         "z": [listed(row, 0) for row in counts.T],
+        "zmin": 0,
         "colorscale": SEE_THROUGH,
         "colorbar": scale_above(ticksuffix=" buses"),
         "hovertemplate": "%{z} buses at %{x:.1f} %/MVA, about %{y:.4f} pu<extra></extra>",

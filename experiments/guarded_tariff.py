@@ -1,4 +1,4 @@
-"""A tariff of a person's own in the course of a run: its prices, or in their place those that it gave before the run."""
+"""A tariff of a person's own in the course of a run: its prices, or in their place those that it gave before."""
 
 from dataclasses import dataclass
 from math import gcd
@@ -39,12 +39,12 @@ class GuardedTariff(Tariff):
 
 
 def guarded(tariff: Tariff, guard: Guard, end_s: int, interval_s: int, *, file: str, name: str) -> GuardedTariff:
-    """Ask a tariff for every price until a second of the run, and return it guarded; BadInputError where it cannot be."""
+    """Ask a tariff for every price until a second of the run, and return it guarded."""
     step_s = gcd(QUARTER_HOUR_S, interval_s)
     times_s = np.arange(0, end_s, step_s)
     energy = tariff.energy_at(times_s)
     if not isinstance(energy, np.ndarray) or energy.shape != times_s.shape or energy.dtype != np.float64:
-        raise BadInputError.one(file, "tariff.kind", name, f"energy_at must give float64 {times_s.shape} for as many times")
+        raise BadInputError.one(file, "tariff.kind", name, f"energy_at must return float64 {times_s.shape}")
     return GuardedTariff(
         feed_in_eur_per_kwh=tariff.feed_in_eur_per_kwh,
         network_charge_eur_per_kwh=tariff.network_charge_eur_per_kwh,

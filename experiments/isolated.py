@@ -237,6 +237,7 @@ class _IsolatedForecaster(_Isolated, Forecaster):
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _IsolatedTariff(Tariff):
     _cell: ClassVar[Cell]
+    _remote: ClassVar[Remote]  # of each object, but no field: a field is what a scenario gives a tariff
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -60,7 +60,7 @@ def _held(data: RunData) -> Picture:
     said = says.held_back(data.people, data.by_distance, share, data.axis, block)
     if not share.any():
         return Picture(said, None)
-    seen = share.any(axis=1)
+    seen = np.asarray(share.any(axis=1))
     shown = np.where(share == 0.0, np.nan, share)[seen]
     drawn = plots_time.held_back(shown, [name for name, own in zip(names, seen, strict=True) if own], data.axis, block)
     return Picture(said, drawn, f"Coloured where net power stands at an edge tighter than the connection.{_left(seen)}")

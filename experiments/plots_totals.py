@@ -45,6 +45,7 @@ def trade_map(trades: Columns, ids: Sequence[str], order: np.ndarray) -> Figure 
         "x": names,
         "y": names,
         "z": [listed(row, 1) for row in cells],
+        "zmin": 0,
         "colorscale": SEE_THROUGH,
         "colorbar": scale_above(ticksuffix=" kWh"),
         "hovertemplate": "%{y} sold %{z:,.1f} kWh to %{x}<extra></extra>",

@@ -81,6 +81,7 @@ class RunData:
         self.scenario: dict[str, Any] = self.manifest["scenario"]
         self.ids: list[str] = self.manifest["ids"]
         self._db: duckdb.DuckDBPyConnection = query_tables(run.folder)
+        self._db.execute("SET enable_progress_bar = false")
 
     def __enter__(self) -> Self:
         return self

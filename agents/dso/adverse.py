@@ -143,11 +143,6 @@ class Adverse:
 
     @cached_property
     def _tree(self) -> BranchFlow | None:
-        tree = branch_flow(self.flow.admittance())
-        return None if tree is None or np.any(tree.rise_q < 0.0) else tree
-
-    @cached_property
-    def _tree(self) -> BranchFlow | None:
         """The feeder as a tree, None where it is none."""
         tree = branch_flow(self.flow.admittance())
         return None if tree is None or np.any(tree.rise_q < 0.0) else tree

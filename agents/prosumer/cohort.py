@@ -156,13 +156,14 @@ class ColumnCohort(Cohort):
 
     def take_up(self, before: Self, interval: int) -> None:
         here, there = self._stayed(before)
-        own = self._memory
+        own, self._strategy = self._memory, before._strategy
         self._memory = self._guard.call(
             lambda: moved(own, before._memory, axes_of(self._strategy), here, there),
             faults=lambda _: [],
             fallback=lambda: own,
             agent=self.name,
             interval=interval,
+            seat=seat_of(self.name),
         )
 
 

@@ -48,7 +48,9 @@ def main() -> list[dict[str, Any]]:
 def _peer(name: str, *words: str) -> float:
     """Run a peer's day in its own environment."""
     python = _environment(name)
-    done = subprocess.run([python, HERE / f"{name}_day.py", *words], check=True, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as folder:  # peers leave files where they run
+        command = [python, HERE / f"{name}_day.py", *words]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder)
     return float(json.loads(done.stdout.strip().splitlines()[-1])["ms_per_interval"])
 
 

@@ -182,8 +182,10 @@ def _cost_row(played: Statistics, name: str, *, on: bool) -> Row:
 def grid_row(played: Statistics, name: str) -> Row:
     """Return what envelopes change under a mechanism."""
     free, bound = ({MECHANISM: name, ENVELOPES: on} for on in (False, True))
-    kinds = ("violation_bus_intervals", "overloaded_branch_intervals")
-    without, kept = (sum(played.by_seed(each, kind) for kind in kinds) for each in (free, bound))
+    without, kept = (
+        played.by_seed(each, "violation_bus_intervals") + played.by_seed(each, "overloaded_branch_intervals")
+        for each in (free, bound)
+    )
     prevented = mean_of(without - kept)
     pays, traded = (played.differences(free, bound, key) for key in ("prosumer_cost_eur", "traded_kwh"))
     return {

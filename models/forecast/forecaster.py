@@ -15,8 +15,9 @@ class ForecastView:
     `quantity` is "demand" (<= 0 kW), "generation" (>= 0 kW), "heat_pump" (<= 0 kW) or "price" (EUR/kWh).
     Base intervals before `issued_at` are known; asked for are `count` from `first` >= `issued_at` on.
     `past(count)` returns the latest of them (n, count), of which there are `known`; `history` (n, known), read only,
-    is all of them. `truth` (n, count) is given to clairvoyant forecasters, None to others. `spread` (n, intervals a day) is the standard deviation by time of day
-    (column = interval mod intervals a day) and `rho` (n,) the lag-1 correlation, both from `fit_noise`.
+    is all of them. `truth` (n, count) is given to clairvoyant forecasters, None to others. `spread` (n, intervals a
+    day) is the standard deviation by time of day (column = interval mod intervals a day) and `rho` (n,) the lag-1
+    correlation, both from `fit_noise`.
     `normals(first, count)` returns standard normals (n, count) that belong to base intervals: the same
     interval always has the same number, whoever asks and when.
     """

@@ -88,7 +88,7 @@ def linearise(net: Net, point: Point, space: Space, first: int, end: int) -> flo
         right[i, 0], right[i, 1] = p - point.injection[0, own], q - point.injection[1, own]
         gap = np.sqrt(right[i, 0] * right[i, 0] + right[i, 1] * right[i, 1])
         # What is not a number stays, whatever comes after it.
-        worst = worst if worst > gap or worst != worst else gap
+        worst = worst if worst > gap or np.isnan(worst) else gap
     return worst
 
 

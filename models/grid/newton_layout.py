@@ -14,7 +14,7 @@ from cosim.models.optimisation.elimination import eliminate
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """A network in the order of elimination, and the places where its blocks begin, the last one ending (blocks + 1,)."""
+    """A network in the order of elimination, and the places where its blocks begin and the last ends (blocks + 1,)."""
 
     net: Net
     edges: np.ndarray
@@ -35,9 +35,9 @@ def lay_out(admittance: Admittance, pattern: csr_array) -> Layout:
         fill_row.append(order.fill_row + edges[-1])
         fill_start.append(order.fill_start[1:] + fill_start[-1][-1])
         edges.append(edges[-1] + len(own))
-    return _joined(
-        pattern, *(np.concatenate([*parts, np.zeros(0, np.int64)]) for parts in (bus, fill_start, fill_row)), edges
-    )
+    none = [np.zeros(0, np.int64)]
+    places, rows = np.concatenate(bus + none), np.concatenate(fill_row + none)
+    return _joined(pattern, places, np.concatenate(fill_start), rows, edges)
 
 
 def _joined(

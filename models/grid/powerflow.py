@@ -17,8 +17,8 @@ from scipy.sparse import coo_array, csr_array, csr_matrix
 from cosim.models.grid.admittance import Admittance
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.graph import energised_nodes
-from cosim.models.grid.network_file import LineImpedances
 from cosim.models.grid.kernel_newton import MAX_ITERATIONS
+from cosim.models.grid.network_file import LineImpedances
 from cosim.models.grid.newton import Newton, Solution, tolerance_pu
 from cosim.models.grid.pandapower_feeder import branch_legs, leg_switches
 from cosim.models.grid.state import Diverged, GridState
@@ -190,6 +190,7 @@ class PandapowerNewton:
     def __init__(self, admittance: Admittance, proposer: Newton | None = None) -> None:
         self.admittance = admittance
         self._proposer = proposer
+        self._tolerance = tolerance_pu(admittance)
         from pandapower.pypower.idx_bus import bus_cols
 
         empty = {
@@ -212,7 +213,7 @@ class PandapowerNewton:
         from pandapower.pypower.newtonpf import newtonpf
 
         options = {
-            "tolerance_mva": tolerance_pu(self.admittance),
+            "tolerance_mva": self._tolerance,
             "max_iteration": MAX_ITERATIONS,
             "algorithm": "nr",
             "numba": False,
@@ -226,6 +227,8 @@ class PandapowerNewton:
         if not len(own.pq):
             return Solution(own.no_load, converged=True, iterations=0, mismatch=0.0)
         proposed = self._proposer.solve(injection, start) if self._proposer else None
+        if proposed is not None and proposed.converged and self._accepts(proposed.voltage, injection):
+            return proposed
         begin = proposed.voltage if proposed is not None and proposed.converged else start
         begin = (own.no_load if begin is None else begin).copy()
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -236,6 +239,14 @@ class PandapowerNewton:
             gap = (voltage * np.conj(own.ybus @ voltage) - injection)[own.pq]
         taken = int(steps) + (proposed.iterations if proposed else 0)
         return Solution(voltage, bool(converged), taken, float(np.abs(gap).max(initial=0.0)))
+
+    def _accepts(self, voltage: np.ndarray, injection: np.ndarray) -> bool:
+        """Say whether pandapower's own mismatch of voltages (N,) is within tolerance: what `newtonpf` asks first."""
+        from pandapower.pypower.newtonpf import _check_for_convergence, _evaluate_Fx
+
+        own, none = self.admittance, np.zeros(0, dtype=np.int64)
+        mismatch = _evaluate_Fx(self._ybus, voltage, injection, own.ref, none, own.pq)
+        return bool(_check_for_convergence(mismatch, self._tolerance))
 
 
 def _solver(admittance: Admittance, engine: Engine) -> "Newton | PandapowerNewton":

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cosim.agents.prosumer.bidding.check import check_strategy
 from cosim.agents.prosumer.bidding.situations import IDS, situations
 from cosim.agents.prosumer.bidding.strategy import CohortStrategy
 from cosim.agents.prosumer.bidding.truthful import Truthful
@@ -205,3 +206,17 @@ def test_a_memory_that_lost_its_shape_is_begun_anew_and_said():
     new.take_up(old, 24)
     assert encode(new.memory()) == encode(ColumnCohort(Forgetful(), *shared).memory())
     assert [(event.interval, event.cause) for event in guard.events] == [(24, "plugin_raised")]
+
+
+def test_the_shipped_checker_finds_a_memory_that_cannot_be_parted():
+    """A column that loses its rows is said in a sentence; the strategies that come along have none."""
+
+    class Shrinks(Truthful):
+        def start(self, ids):
+            return {"own": np.zeros(len(ids))}
+
+        def learn(self, outcome, memory):
+            memory["own"] = np.zeros(1)
+
+    (sentence,) = check_strategy(Shrinks)
+    assert sentence.startswith("cannot part its memory when members change")

@@ -40,6 +40,18 @@ def digest(folder: Path, how: tuple[str, str, str], env: dict[str, str]) -> str:
     return found.stdout.strip() if found.returncode == 0 else found.stderr[-300:]
 
 
+def test_two_processes_as_unlike_as_can_be_have_one_hash(tmp_path, campaign_row):
+    """Another seed of hashes, time zone, language, folder, number of threads, a run before, and an observer at once."""
+    env = {"PYTHONHASHSEED": "4711", "TZ": "Pacific/Auckland", "LC_ALL": "C", **dict.fromkeys(THREADS, "1")}
+    (tmp_path / "elsewhere").mkdir()
+    digests = {
+        digest(tmp_path, PLAIN, {"PYTHONHASHSEED": "0", "TZ": "UTC"}),
+        digest(tmp_path / "elsewhere", ("here", "yes", "yes"), env),
+    }
+    campaign_row("H", 2, len(digests) - 1, "two processes as unlike as can be")
+    assert [len(each) for each in digests] == [64]
+
+
 @pytest.mark.campaign
 def test_surroundings_do_not_show(tmp_path, campaign_row):
     """Hash seeds, threads, time zone, language, folder, start method, an earlier run, an observer: one hash."""

@@ -1,8 +1,6 @@
 """Whole runs: nothing is decided by what has not happened yet, and one scenario with one seed has one result."""
 
 import contextlib
-import os
-import subprocess
 import sys
 
 import numpy as np
@@ -125,41 +123,6 @@ def test_one_more_prosumer_leaves_the_others_their_luck(short_runs):
     mine, theirs = one.outlook(-1, horizon), other.outlook(-1, horizon)
     assert (theirs.window.demand_kw[:count] == mine.window.demand_kw).all()
     assert (theirs.available_kw[:count] == mine.available_kw).all()
-
-
-SCRIPT = """
-import sys
-from dataclasses import replace
-from cosim.clock import Clock
-from cosim.experiments.build import Build
-from cosim.experiments.scenario import Scenario
-chosen = {"people.strategy": "truthful", "time.start": "2016-06-20T12:00:00+01:00",
-          "people.strategies": {"home-12": "truthful_one", "shop-25a": "predictive"}}
-scenario, folder = Scenario.load("smoke-v1", overrides=chosen)
-world = Build(scenario, folder).world()
-world.setting = replace(world.setting, intervals=4)
-Clock(world, None).run()
-print(world.state.digest.hex())
-"""
-
-
-def test_surroundings_do_not_show(tmp_path):
-    """Two processes with other hash seeds, time zones, languages and folders have the same result hash."""
-    digests = set()
-    for number, zone in ((0, "UTC"), (4711, "Pacific/Auckland")):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        surroundings = {"PYTHONHASHSEED": str(number), "TZ": zone, "LANG": "C" if number else "C.UTF-8"}
-        found = subprocess.run(
-            [sys.executable, "-c", SCRIPT],
-            env={**os.environ, **surroundings},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        digests.add(found.stdout)
-    assert len(digests) == 1
 
 
 def test_a_start_without_a_day_before_it_is_refused(short_runs):

@@ -35,7 +35,8 @@ def check_strategy(factory: Callable[[], BiddingStrategy | CohortStrategy]) -> l
 
     `factory` is the class, or anything that makes a new strategy. Found are: errors, answers of the wrong type or shape
     or with NaN, crossed bands, bids beyond the granted band, writing into what is shown, use of the global generators,
-    answers that depend on more than view, memory and chance, and memory that is not saved or does not come back.
+    answers that depend on more than view, memory and chance, and memory that is not saved, does not come back, or
+    cannot be parted between those who stay with the strategy and those who leave it.
     """
     try:
         first = _begin(factory)
@@ -53,7 +54,7 @@ def check_strategy(factory: Callable[[], BiddingStrategy | CohortStrategy]) -> l
         again = _begin(factory).play(scenes)
     if place := _first_difference(rehearsal.answers, again.answers):
         return [f"answers the same view, memory and chance differently: {place}"]
-    return _forgotten(factory, scenes, rehearsal)
+    return _forgotten(factory, scenes, rehearsal) + _stuck(factory, first)
 
 
 @dataclass
@@ -124,13 +125,13 @@ class _Player:
         return answer
 
 
-def _begin(factory: Callable[[], Any]) -> _Player:
-    guard, chance, rows = Guard(), Chance(1), np.arange(len(IDS))
+def _begin(factory: Callable[[], Any], ids: tuple[str, ...] = IDS) -> _Player:
+    guard, chance, rows = Guard(), Chance(1), np.arange(len(ids))
     strategy = factory()
     if isinstance(strategy, CohortStrategy):
-        return _Player(ColumnCohort(strategy, "strategy", rows, IDS, guard, chance), guard)
+        return _Player(ColumnCohort(strategy, "strategy", rows, ids, guard, chance), guard)
     if isinstance(strategy, BiddingStrategy):
-        return _Player(OneByOneCohort(factory, "strategy", rows, IDS, guard, chance), guard)
+        return _Player(OneByOneCohort(factory, "strategy", rows, ids, guard, chance), guard)
     raise TypeError(f"a {type(strategy).__name__} is neither a BiddingStrategy nor a CohortStrategy")
 
 
@@ -189,6 +190,13 @@ def _forgotten(
         if place := _first_difference({scene.name: before.answers[scene.name]}, seen.answers):
             return [f"forgets: after its memory was saved and loaded it answers differently, {place}"]
     return []
+
+
+def _stuck(factory: Callable[[], BiddingStrategy | CohortStrategy], played: _Player) -> list[str]:
+    """Let one home leave and another come, and say why the memory of those who stay could not go with them."""
+    others = _begin(factory, (*IDS[1:], "newcomer"))
+    others.cohort.take_up(played.cohort, 0)
+    return [f"cannot part its memory when members change: {event.detail}" for event in others.guard.take()]
 
 
 def _first_difference(one: dict[str, Answers], other: dict[str, Answers]) -> str:

@@ -200,10 +200,9 @@ def _merged(plan: Schedule, part: Schedule, rows: np.ndarray) -> Schedule:
             column[rows] = new
             columns[name] = column
         else:
-            texts = list(old)
-            for place, row in enumerate(rows):
-                texts[row] = new[place]
-            columns[name] = tuple(texts)
+            texts = np.array(old, dtype=object)
+            texts[rows] = new
+            columns[name] = tuple(texts.tolist())
     return Schedule(**columns)
 
 
