@@ -16,7 +16,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -87,6 +87,19 @@ class Journal:
                 lock.close()
             raise
 
+    @classmethod
+    def watch(cls, folder: Path) -> "Journal":
+        """Open a moment of a run that another process may be writing: what is read is of one transaction.
+
+        Nothing on the disk is changed and no writer ever waits. Close it soon: the next moment is another `watch`.
+        """
+        manifest = read_manifest(folder)
+        with storing(folder / "journal.sqlite"), ExitStack() as undo:
+            connection = undo.enter_context(closing(_connect_to_read(folder)))
+            watched = cls(folder, connection, _identified(connection, manifest, folder, writing=False))
+            undo.pop_all()
+            return watched
+
     def commit(self, tick: int, state: dict[str, Any], results: dict[str, dict[str, Any]], interval: int) -> None:
         """Write the state after a tick and the result tables of the interval it settled, all or nothing."""
         with section("journal"), storing(self.folder):
@@ -151,6 +164,12 @@ class Journal:
                     raise StorageError(f"{self.folder}: {name} of interval {interval} is damaged")
                 yield interval, decode(body)
 
+    def last_interval(self) -> int | None:
+        """Return the last interval with results, sealed or not."""
+        return self._one(
+            "SELECT max(at) FROM (SELECT max(interval) at FROM pending UNION ALL SELECT max(last) FROM parts)"
+        )
+
     def first_pending(self) -> int | None:
         """Return the earliest interval with results not yet sealed."""
         return self._one("SELECT min(interval) FROM pending")
@@ -172,10 +191,14 @@ class Journal:
                 self._db.execute("DELETE FROM pending WHERE interval BETWEEN ? AND ?", (first, last))
         self._sealed = last
 
-    def parts(self, name: str) -> list[Path]:
-        """List the sealed files of a table in order of days; StorageError names one that is missing or damaged."""
+    def parts(self, name: str, first: int = 0) -> list[Path]:
+        """List the sealed files of a table with intervals from `first` on, in order of days.
+
+        StorageError names one that is missing or damaged.
+        """
+        query = "SELECT file, digest FROM parts WHERE name = ? AND last >= ? ORDER BY day"
         with storing(self.folder):
-            rows = self._db.execute("SELECT file, digest FROM parts WHERE name = ? ORDER BY day", (name,)).fetchall()
+            rows = self._db.execute(query, (name, first)).fetchall()
             faults = [fault for file, digest in rows if (fault := self._part_fault(file, digest))]
         if faults:
             sentence = "; ".join(faults)
@@ -235,6 +258,23 @@ def _connect(folder: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.executescript(_SCHEMA)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect_to_read(folder: Path) -> sqlite3.Connection:
+    """Open the database for one transaction of reading, without a trace on the disk."""
+    path = folder / "journal.sqlite"
+    log = path.with_name(path.name + "-wal")
+    # Without a log nobody writes, and to be told so keeps SQLite from beginning one.
+    still = not log.exists() or not log.stat().st_size
+    place = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if still else ''}"
+    connection = sqlite3.connect(place, uri=True, isolation_level=None)
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("BEGIN")
     except sqlite3.Error:
         connection.close()
         raise

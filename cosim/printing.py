@@ -40,7 +40,7 @@ class Printing(io.TextIOBase):
         """Take what is printed from now on; return the streams that took it before."""
         before = sys.stdout, sys.stderr
         self._sink, self._call = self._given or before[1], 0
-        sys.stdout = sys.stderr = self  # type: ignore[assignment]  # a text stream in all that is asked of it
+        sys.stdout = sys.stderr = self
         return before
 
     def end(self, before: Streams) -> None:

@@ -23,6 +23,6 @@ class PluginsSection(Section):
     seconds: Annotated[Real, Field(gt=0, le=86_400)] = Field(
         30.0, description="how long a call may take: then it is cut short if isolated, and else the caller is named"
     )
-    memory_mib: Annotated[Whole, Field(ge=16, le=1_048_576)] = Field(
+    memory_mib: Annotated[Whole, Field(ge=16, le=1_000_000)] = Field(
         1024, description="memory that the code of an isolated plug-in may take up, in MiB"
     )

@@ -90,7 +90,7 @@ def test_each_run_begins_and_calls_the_plug_in(line, folder):
     name = re.search(r"my_plugins:(\w+)", line)[1]
     cast = world.cast
     held = [cast.operator._policy, cast.operator._rule, cast.marketplace._mechanism, cast.forecaster.forecaster]
-    held.append(world.setting.tariff)
+    held.append(getattr(world.setting.tariff, "own", world.setting.tariff))
     for cohort in cast.prosumers.cohorts:
         held += cohort._members if hasattr(cohort, "_members") else [cohort._strategy]
     held += [cohort.make() for cohort in cast.prosumers.negotiators.cohorts]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from cosim.experiments.studies.invasion_pictures import square
-from cosim.experiments.studies.invasion_runs import FEW, STRATEGIES, Runs, saved_eur_per_kwh
+from cosim.experiments.studies.invasion_runs import FEW, UNLIKE, Runs, saved_eur_per_kwh
 from cosim.experiments.studies.study import Found, Row, or_none
 from cosim.experiments.sweeps.harvest import cell
 from cosim.experiments.sweeps.intervals import mean_of
@@ -24,7 +24,7 @@ from cosim.experiments.sweeps.sweep import Sweep
 RESIDENT, MUTANTS = "people.strategy", "people.shares"
 SHARE = 0.1
 # Strategies, seeds, days, and how many of these are for learning.
-FULL, QUICK = (STRATEGIES, 5, 3, 1), (FEW, 2, 1, 0)
+FULL, QUICK = (UNLIKE, 5, 3, 1), (FEW, 2, 1, 0)
 INVADES, REPELLED, OPEN = "invades", "is repelled", "open"
 
 

@@ -44,16 +44,21 @@ def panels(lines: Mapping[str, np.ndarray], names: Sequence[str], confidence: fl
 
 def _panel(lines: Mapping[str, np.ndarray], axis: str, confidence: float) -> list[dict[str, Any]]:
     """Return the traces of one panel: values by line (seeds, days)."""
-    at = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
+    at: dict[str, Any] = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
     (_, first), *_ = lines.items()
     days = list(range(first.shape[1]))
-    traces = []
+    traces: list[dict[str, Any]] = []
     if len(first) > 1:
         half = student(confidence, len(first) - 1) * first.std(axis=0, ddof=1) / np.sqrt(len(first))
         low, high = (listed(np.clip(first.mean(axis=0) + sign * half, 0.0, 1.0), 4) for sign in (-1, 1))
-        around = {"x": [*days, *days[::-1]], "y": [*low, *high[::-1]], "fill": "toself", "fillcolor": PALE}
+        around: dict[str, Any] = {
+            "x": [*days, *days[::-1]],
+            "y": [*low, *high[::-1]],
+            "fill": "toself",
+            "fillcolor": PALE,
+        }
         traces.append({"type": "scatter", "mode": "none", "hoverinfo": "skip", **around, **at})
-    looks = ({"color": BLUE, "width": 2}, {"color": GREY, "width": 1.5, "dash": "dot"})
+    looks: tuple[dict[str, Any], ...] = ({"color": BLUE, "width": 2}, {"color": GREY, "width": 1.5, "dash": "dot"})
     return traces + [
         {"type": "scatter", "mode": "lines", "name": said, "x": days, "y": listed(each.mean(axis=0), 4), "line": look}
         | at

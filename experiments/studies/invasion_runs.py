@@ -40,6 +40,8 @@ STRATEGIES: Final = (
     "free_rider",
     "colluding_pair",
 )
+# Of those that learn, one: pairs grow with the square.
+UNLIKE: Final = tuple(name for name in STRATEGIES if name not in {"gjerstad_dickhaut", "roth_erev"})
 FEW: Final = ("truthful", "zero_intelligence", "adaptive")
 SETTINGS: Final[Mapping[str, Any]] = {
     "time.interval_s": 3600,

@@ -116,7 +116,9 @@ def test_roles_are_shown_only_what_letters_told_them(short_runs):
     assert shown["marketplace"] == {
         *(f"ClearView.{name}" for name in ("interval", "batch", "limit", "floor_eur_per_kwh", "ceiling_eur_per_kwh")),
         "ClearView.fee_eur_per_kwh",
+        "ClearView.loss_eur_per_kwh",
         *(f"Trades.{name}" for name in ("seller", "buyer", "energy_wh", "price_eur_per_kwh", "spread_eur_per_kwh")),
+        "Trades.loss_eur_per_kwh",
         *(f"Cancellation.{name}" for name in ("interval", "sell_wh", "buy_wh", "arrived")),
     }
     assert shown["operator"] == {

@@ -143,15 +143,16 @@ def test_a_call_that_was_cut_short_is_cut_short_again(tmp_path, monkeypatch):
 
     Otherwise one call is replaced, the memory stays as it was before it, and the result is that of the unbroken run.
     """
-    how = {"seconds": 0.6, "market__gate_lead_intervals": 0, **strategy("LoopsOnce")}
-    unbroken, journal = world(4, **how), Journal.create(tmp_path / "whole", {})
+    # Long enough for whatever a busy machine makes of a sound call.
+    how = {"seconds": 2.0, "market__gate_lead_intervals": 0, **strategy("LoopsOnce")}
+    unbroken, journal = world(3, **how), Journal.create(tmp_path / "whole", {})
     results, _ = played(unbroken, journal)
     journal.close()
-    assert results == played(world(4, **{**how, **strategy("OncePassive")}, isolate=False))[0]
+    assert results == played(world(3, **{**how, **strategy("OncePassive")}, isolate=False))[0]
     kept = [json.loads(line) for line in (tmp_path / "whole" / FILE).read_text().splitlines()]
-    assert [line[1:] for line in kept] == [["plugin_timeout", "took longer than 0.6 s and was ended"]]
+    assert [line[1:] for line in kept] == [["plugin_timeout", "took longer than 2 s and was ended"]]
 
-    broken, journal = world(4, **how), Journal.create(tmp_path / "run", {})
+    broken, journal = world(3, **how), Journal.create(tmp_path / "run", {})
     settled = broken.settled
 
     def interrupted():
@@ -163,7 +164,7 @@ def test_a_call_that_was_cut_short_is_cut_short_again(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         Clock(broken, journal).run()
     monkeypatch.setenv("COSIM_TEST_GATE", str(tmp_path))
-    resumed = world(4, **how)
+    resumed = world(3, **how)
     resumed.restore(journal.latest()[1])
     Clock(resumed, journal).run()
     journal.close()
@@ -173,8 +174,8 @@ def test_a_call_that_was_cut_short_is_cut_short_again(tmp_path, monkeypatch):
 def test_others_of_the_same_process_go_on_where_they_stood():
     """When a process is ended in the middle of a negotiation, those who share it are brought back to their round."""
     how = {"operator__envelopes": "negotiated", "negotiation__day_gate": False, "negotiation__unmoved": 0.0}
-    results, events = played(world(2, people__negotiation=f"{MODULE}:Hesitant", **how))
-    assert results == played(world(2, people__negotiation=f"{MODULE}:HalfAccepting", **how, isolate=False))[0]
+    results, events = played(world(1, seconds=2.0, people__negotiation=f"{MODULE}:Hesitant", **how))
+    assert results == played(world(1, people__negotiation=f"{MODULE}:HalfAccepting", **how, isolate=False))[0]
     assert {cause for *_, cause, _ in events if cause.startswith("plugin_")} == {"plugin_timeout"}
     assert {agent for _, agent, cause, _ in events if cause == "plugin_timeout"} == {"farm-17"}
 
@@ -192,7 +193,7 @@ def test_code_of_ones_own_is_never_loaded_here(tmp_path):
 
 
 def test_answers_are_made_of_what_is_known_and_nothing_else():
-    """Packed values come back as they were; other classes arrive as strangers, other fields and other data not at all."""
+    """Packed values come back as they were; other classes are strangers; other fields are refused."""
     bands = Envelopes(np.array([-1.0, 0.0]), np.array([2.0, np.inf]))
     twin = unpack(pack(bands), ANSWERS)
     assert type(twin) is Envelopes
