@@ -55,8 +55,7 @@ class Letter:
 
 def reached(rows: np.ndarray, count: int, before: np.ndarray | None) -> np.ndarray:
     """Mark rows out of `count`, of those that had arrived `before` if that is given (count,)."""
-    arrived = np.zeros(count, dtype=bool)
-    arrived[rows] = True
+    arrived = np.isin(np.arange(count), rows)
     return arrived if before is None else arrived & before
 
 
@@ -119,13 +118,7 @@ class OrderBatch(Letter):
 
     def reaching(self, rows: np.ndarray, count: int) -> Self:
         """Return the book of those whose letters arrive, in the order in which they do and as often."""
-        by_owner = np.argsort(self.orders.owner, kind="stable")
-        owner = self.orders.owner[by_owner]
-        first = np.searchsorted(owner, rows, side="left")
-        counts = np.searchsorted(owner, rows, side="right") - first
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        kept = self.orders.take(by_owner[np.repeat(first, counts) + within])
-        return replace(self, orders=kept, arrived=reached(rows, count, self.arrived))
+        return replace(self, orders=self.orders.of_owners(rows), arrived=reached(rows, count, self.arrived))
 
 
 @dataclass(frozen=True, slots=True)

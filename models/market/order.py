@@ -70,6 +70,19 @@ class Orders:
             np.array([order.limit_eur_per_kwh for order, _ in kept], np.float64),
         )
 
+    def of_owners(self, rows: np.ndarray) -> "Orders":
+        """Return the orders of some owners (k,), in the order in which these are named and as often.
+
+        >>> Orders.of(7, [Order("sell", 1.0, 0.1)]).of_owners(np.array([7, 3, 7])).owner.tolist()
+        [7, 7]
+        """
+        by_owner = np.argsort(self.owner, kind="stable")
+        owner = self.owner[by_owner]
+        first = np.searchsorted(owner, rows, side="left")
+        counts = np.searchsorted(owner, rows, side="right") - first
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return self.take(by_owner[np.repeat(first, counts) + within])
+
     @classmethod
     def concat(cls, books: Sequence["Orders"]) -> "Orders":
         """Return one book with the orders of all, in the order given."""

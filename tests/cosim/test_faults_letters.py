@@ -150,7 +150,9 @@ def test_letters_beyond_the_gate_do_not_trade(short_runs):
 @pytest.mark.parametrize("policy", ["fair", "negotiated"])
 def test_a_dead_operator_channel_leaves_the_static_bands(short_runs, policy):
     """Without requests, grants and nominations the run is that of the static policy without rescue."""
-    static = short_runs.play(short_runs.world(4, switches=Switches(rescue=False), operator__envelopes="static", **TRADING))
+    static = short_runs.play(
+        short_runs.world(4, switches=Switches(rescue=False), operator__envelopes="static", **TRADING)
+    )
     assert sum(len(one["trades"]["seller"]) for one in static) > 0
     chosen = {"operator__envelopes": policy, "negotiation__day_gate": False, **TRADING}
     dead = {"faults__operator": {"lost": 1.0}}
