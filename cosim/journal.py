@@ -14,13 +14,15 @@ has a digest that also names the run, so what is damaged or comes from another r
 import hashlib
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from cosim.encoding import decode, encode
+from cosim.journal_database import connect, connect_to_read
 from cosim.models.errors import StorageError
 from cosim.models.stopwatch import section
 from cosim.writer_lock import writer_lock
@@ -30,14 +32,9 @@ MAX_INTERVAL = 2**62
 LATER = frozenset({"result_sha256", "changes"})
 """Keys of a manifest that come after its run has begun; all others make its identity."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS run (identity BLOB NOT NULL, words TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS state (tick INTEGER PRIMARY KEY, digest BLOB NOT NULL, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS pending (interval INTEGER NOT NULL, name TEXT NOT NULL, digest BLOB NOT NULL,
-                                    body BLOB NOT NULL, PRIMARY KEY (interval, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS parts (name TEXT NOT NULL, day INTEGER NOT NULL, file TEXT NOT NULL,
-                                  last INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (name, day));
-"""
+# A directory may come from anybody: what is in it names no file but these.
+_TABLE_NAME: Final = re.compile(r"[a-z][a-z_]*")
+_PART_NAME: Final = re.compile(r"[a-z][a-z_]*-\d{4,}\.parquet")
 
 
 class Journal:
@@ -80,7 +77,7 @@ class Journal:
         try:
             with storing(folder / "journal.sqlite"):
                 (folder / "tables").mkdir(exist_ok=True)
-                connection = _connect(folder)
+                connection = connect(folder)
                 return cls(folder, connection, _identified(connection, manifest, folder, writing=writing), lock)
         except BaseException:
             if lock:
@@ -95,7 +92,7 @@ class Journal:
         """
         manifest = read_manifest(folder)
         with storing(folder / "journal.sqlite"), ExitStack() as undo:
-            connection = undo.enter_context(closing(_connect_to_read(folder)))
+            connection = undo.enter_context(closing(connect_to_read(folder)))
             watched = cls(folder, connection, _identified(connection, manifest, folder, writing=False))
             undo.pop_all()
             return watched
@@ -226,10 +223,19 @@ class Journal:
 
     def _names(self, query: str) -> list[str]:
         with storing(self.folder):
-            return [name for (name,) in self._db.execute(query)]
+            names = [name for (name,) in self._db.execute(query)]
+        strange = [name for name in names if not _is_named(name, _TABLE_NAME)]
+        if strange:
+            raise StorageError(f"{self.folder}: journal.sqlite has a table named {strange[0]!r}, which no run has")
+        return names
 
     def _digest(self, name: str, at: int, body: bytes) -> bytes:
-        """Return the checksum of a row: of what stands in it, of its place, and of the run that it belongs to."""
+        """Return the checksum of a row: of what stands in it, of its place, and of the run that it belongs to.
+
+        What is no bytes has none that could be right.
+        """
+        if not isinstance(body, bytes):
+            return b""
         return hashlib.sha256(self._identity + f"{name}\x1f{at}\x1f".encode() + body).digest()
 
     def _part_digest(self, path: Path) -> bytes:
@@ -237,10 +243,16 @@ class Journal:
             return hashlib.file_digest(file, "sha256").digest()
 
     def _part_fault(self, file: str, digest: bytes) -> str | None:
+        if not _is_named(file, _PART_NAME):
+            return f"{file!r} is no name of a part"
         path = self.folder / "tables" / file
         if not path.is_file():
             return f"tables/{file} is missing"
         return None if self._part_digest(path) == digest else f"tables/{file} is damaged (its checksum differs)"
+
+
+def _is_named(name: object, form: re.Pattern[str]) -> bool:
+    return isinstance(name, str) and form.fullmatch(name) is not None
 
 
 @contextmanager
@@ -250,35 +262,6 @@ def storing(place: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError, ValueError) as error:
         raise StorageError(f"{place}: {error}") from error
-
-
-def _connect(folder: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(folder / "journal.sqlite", isolation_level=None)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.executescript(_SCHEMA)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
-
-
-def _connect_to_read(folder: Path) -> sqlite3.Connection:
-    """Open the database for one transaction of reading, without a trace on the disk."""
-    path = folder / "journal.sqlite"
-    log = path.with_name(path.name + "-wal")
-    # Without a log nobody writes, and to be told so keeps SQLite from beginning one.
-    still = not log.exists() or not log.stat().st_size
-    place = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if still else ''}"
-    connection = sqlite3.connect(place, uri=True, isolation_level=None)
-    try:
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("BEGIN")
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
 
 
 def _identified(connection: sqlite3.Connection, manifest: dict[str, Any], folder: Path, *, writing: bool) -> bytes:
@@ -306,7 +289,11 @@ def _words(manifest: dict[str, Any]) -> str:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a run directory; StorageError when there is none or it is of another format."""
+    """Return the manifest of a run directory; StorageError when there is none or it is of another format.
+
+    Links and devices in the directory are refused: what is read from it and written to it lies in it.
+    """
+    refuse_links(folder)
     path = folder / "manifest.json"
     if not path.is_file():
         raise StorageError(f"{folder} holds no run: manifest.json is missing")
@@ -314,6 +301,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if manifest.get("format") != FORMAT:
         raise StorageError(f"{path} is of format {manifest.get('format')}, this version reads format {FORMAT}")
     return manifest
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise StorageError for the first entry of a run or sweep directory that is neither a file nor a folder."""
+    for place in (folder, folder / "tables"):
+        if not place.is_dir():
+            continue
+        with storing(place), os.scandir(place) as entries:
+            for entry in entries:
+                plain = entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+                # A file of a run that goes on may be gone by now.
+                if not plain and os.path.lexists(entry):
+                    raise StorageError(f"{entry.path} is a link or a device; allowed are files and folders")
 
 
 def read_json(path: Path) -> dict[str, Any]:

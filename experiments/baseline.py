@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from cosim.experiments.run import AS_IT_WAS, Insistence, Observer, Run, add_to_summary
+from cosim.experiments.restore import AS_IT_WAS, Insistence
+from cosim.experiments.run import Observer, Run, add_to_summary
 from cosim.journal import LATER, Journal, read_manifest
 from cosim.models.errors import SimulationError
 from cosim.world import World
@@ -55,8 +56,9 @@ class Baseline:
         command = [sys.executable, "-m", "cosim", "resume", str(folder.absolute()), "--no-report", "--json", "--wait"]
         command += ["--accept-versions"] if insistence.versions else []
         command += ["--accept-inputs"] if insistence.inputs else []
+        command += [word for name in insistence.plugins for word in ("--allow-plugin", name)]
         process = subprocess.Popen(  # noqa: S603, our own interpreter with checked arguments
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=insistence.plugin_folder
         )
         return cls(folder, process)
 

@@ -5,6 +5,7 @@ Exit codes: 0 ok, 2 bad input, 3 simulation failed, 4 storage failed, 130 interr
 
 import typer
 
+from cosim.experiments.commands.dashboard import dashboard
 from cosim.experiments.commands.examples import epilog
 from cosim.experiments.commands.grid import convert, powerflow, reconfigure
 from cosim.experiments.commands.market import clear
@@ -27,6 +28,7 @@ for _command in (
     run,
     resume,
     report,
+    dashboard,
     sweep,
     compare,
     query,

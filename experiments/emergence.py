@@ -121,7 +121,7 @@ def _room(prosumers: Columns, people: int) -> dict[str, float | None]:
 def _graph(run: "Run", trades: Columns, people: int) -> dict[str, float | None]:
     """Return figures of the trade graph; those of distance are missing where the network's file is gone."""
     graph = trade_graph(people, trades["seller"], trades["buyer"], trades["energy_wh"])
-    feeder = feeder_of(run.manifest)
+    feeder = feeder_of(run.manifest, run.folder)
     if feeder is None or "prosumer_bus_ids" not in run.manifest:
         return graph_figures(graph)
     buses = feeder.bus_positions(np.array(run.manifest["prosumer_bus_ids"], np.int64))

@@ -51,10 +51,11 @@ def price_and_volume(intervals: Columns, axis: TimeAxis) -> Figure:
     return {"data": traces, "layout": drawn | {"bargap": 0}}
 
 
-def voltage_band(intervals: Columns, inner: Columns, limits: Limits, axis: TimeAxis, marked: int) -> Figure:
+def voltage_band(intervals: Columns, inner: Columns, limits: Limits, axis: TimeAxis, marked: int | None) -> Figure:
     """Draw lowest, highest and median bus voltage and where nine of ten buses lie, with the limits.
 
-    `inner` has the quantiles `low_pu`, `middle_pu`, `high_pu` over the buses (T,); a line marks one interval.
+    `inner` has the quantiles `low_pu`, `middle_pu`, `high_pu` over the buses (T,); a line marks the interval of the
+    map, if there is one.
     """
     edges = {"color": BLUE, "width": 1.2}
     traces = [
@@ -74,13 +75,13 @@ def voltage_band(intervals: Columns, inner: Columns, limits: Limits, axis: TimeA
         traces[hidden]["showlegend"] = False
     drawn = layout(340, axis.axis(), "voltage, pu")
     drawn["yaxis"]["tickformat"] = ".3f"
-    when = axis.local(marked)
-    mark = {"type": "line", "x0": when, "x1": when, "yref": "paper", "y0": 0, "y1": 1}
-    drawn["shapes"] = [*limit_lines(limits), mark | {"line": {"color": GREY, "width": 1}}]
-    drawn["annotations"] = [
-        *limit_names(limits),
-        {"x": when, "xanchor": "left", "yref": "paper", "y": 0, "yanchor": "bottom", "text": "map", "showarrow": False},
-    ]
+    drawn["shapes"], drawn["annotations"] = limit_lines(limits), limit_names(limits)
+    if marked is not None:
+        when = axis.local(marked)
+        line = {"type": "line", "x0": when, "x1": when, "yref": "paper", "y0": 0, "y1": 1}
+        word = {"x": when, "xanchor": "left", "yref": "paper", "y": 0, "yanchor": "bottom", "text": "map"}
+        drawn["shapes"].append(line | {"line": {"color": GREY, "width": 1}})
+        drawn["annotations"].append(word | {"showarrow": False})
     return {"data": traces, "layout": drawn}
 
 

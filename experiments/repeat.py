@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cosim.experiments.scenario import Scenario, bundled_scenarios
+from cosim.experiments.scenario import Scenario
 from cosim.models.errors import BadInputError
 
 _OWN_OPTIONS = {"seed": "--seed", "time.days": "--days", "people.strategy": "--strategy"}
@@ -14,16 +14,13 @@ _SWITCHES = {"market": "--no-market", "envelopes": "--no-envelopes", "rescue": "
 
 
 def repeat_command(manifest: dict[str, Any]) -> str | None:
-    """Return the command line that repeats the run of a manifest; None where its scenario file is gone.
+    """Return the command line that repeats the run of a manifest; None where its scenario file alone was no scenario.
 
     What the run changed of its scenario file stands in options, so the file must still be as it was.
     """
-    kept = manifest["scenario"]
-    source = _source(kept["name"], Path(manifest["folder"]))
-    if source is None:
+    if manifest["repeat"] is None:
         return None
-    words = ["cosim", "run", source[0]]
-    words += options(source[1].model_dump(mode="json"), kept)
+    words = ["cosim", "run", *manifest["repeat"]]
     words += [option for switch, option in _SWITCHES.items() if not manifest["switches"][switch]]
     for name in manifest["plugins"]:
         words += ["--allow-plugin", name]
@@ -39,19 +36,17 @@ def options(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return words
 
 
-def _source(name: str, folder: Path) -> tuple[str, Scenario] | None:
-    """Find a run's scenario file: bundled, named after the scenario, or whichever says it has that name."""
-    if name in bundled_scenarios() and folder.resolve() == Scenario.load(name)[1].resolve():
-        return name, Scenario.load(name)[0]
-    files = sorted(folder.glob("*.toml"), key=lambda file: (file.stem != name, file.name))
-    for file in files:
-        try:
-            scenario, _ = Scenario.load(str(file))
-        except BadInputError:
-            continue  # other TOML files may stand beside a scenario
-        if scenario.name == name:
-            return str(file), scenario
-    return None
+def repeat_words(asked_for: str, scenario: Scenario) -> list[str] | None:
+    """Return the name or path of a scenario and the options that make `scenario` of it, as a manifest keeps them.
+
+    None where the file by itself cannot be read, so that there is nothing to begin with.
+    """
+    try:
+        before, _ = Scenario.load(asked_for)
+    except BadInputError:
+        return None
+    name = str(Path(asked_for).resolve()) if asked_for.endswith(".toml") else asked_for
+    return [name, *options(before.model_dump(mode="json"), scenario.model_dump(mode="json"))]
 
 
 def changes(before: dict[str, Any], after: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -81,7 +81,6 @@ class RunData:
         self.scenario: dict[str, Any] = self.manifest["scenario"]
         self.ids: list[str] = self.manifest["ids"]
         self._db: duckdb.DuckDBPyConnection = query_tables(run.folder)
-        self._db.execute("SET enable_progress_bar = false")
 
     def __enter__(self) -> Self:
         return self
@@ -180,7 +179,7 @@ class RunData:
     @cached_property
     def feeder(self) -> Feeder | None:
         """Return the network; None when its file is gone."""
-        return feeder_of(self.manifest)
+        return feeder_of(self.manifest, self.run.folder)
 
     @cached_property
     def moment(self) -> Moment:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from cosim.clock import Clock
 from cosim.experiments.build import Build, Switches
-from cosim.experiments.manifest import changes, manifest
+from cosim.experiments.manifest import manifest
 from cosim.experiments.metrics import summarise
+from cosim.experiments.network import keep_network
+from cosim.experiments.restore import AS_IT_WAS, Insistence, restored
 from cosim.experiments.scenario import Scenario
 from cosim.experiments.tables import read_table, table_names
 from cosim.journal import Journal, read_json, read_manifest, write_json
@@ -67,23 +69,6 @@ class Request:
         scenario, folder = Scenario.load(self.scenario, overrides=overrides)
         plugins = allow_plugins(self.plugins, self.plugin_folder, load=not scenario.plugins.isolate)
         return Build(scenario, folder, self.switches, plugins, source=_file_name(self.scenario))
-
-
-@dataclass(frozen=True)
-class Insistence:
-    """What a person takes upon themselves when going on with a run.
-
-    `versions` and `inputs` go on although other versions are installed or input files have changed, which the manifest
-    and the summary then say; `previous` goes on from the state before the last; `wait` lets another writer end first.
-    """
-
-    versions: bool = False
-    inputs: bool = False
-    previous: bool = False
-    wait: bool = False
-
-
-AS_IT_WAS = Insistence()
 
 
 class Run:
@@ -218,6 +203,7 @@ def execute(request: Request, observe: Observer = lambda _world, _now: None) -> 
         build = request.build()
         world = build.world()
         journal = Journal.create(request.out, manifest(build, world, request.asked()))
+        keep_network(build.scenario.grid.network, build.folder, request.out)
     return _carry_on(world, journal, watch, began, observe)
 
 
@@ -246,7 +232,7 @@ def continue_run(
             if is_whole(folder):
                 journal.close()
                 return True
-            world = _restored(journal, insistence)
+            world = restored(journal, insistence)
         except BaseException:
             journal.close()
             raise
@@ -261,39 +247,6 @@ def is_whole(folder: Path) -> bool:
     except StorageError:
         return False
     return True
-
-
-def _restored(journal: Journal, insistence: Insistence) -> World:
-    """Return the world of a run as its journal left it, once all that it stands on has been checked."""
-    latest = journal.latest(previous=insistence.previous)
-    kept = _with_changes(journal, insistence, 0 if latest is None else latest[0])
-    scenario, plugin_folder = Scenario.checked(kept["scenario"], "manifest.json"), Path(kept["plugin_folder"])
-    build = Build(
-        scenario,
-        Path(kept["folder"]),
-        Switches(**kept["switches"]),
-        allow_plugins(tuple(kept["plugins"]), plugin_folder, load=not scenario.plugins.isolate),
-    )
-    world = build.world()
-    if latest is not None:
-        world.restore(latest[1])
-    return world
-
-
-def _with_changes(journal: Journal, insistence: Insistence, tick: int) -> dict[str, Any]:
-    """Return the manifest, with what has changed since and was insisted on; StorageError for what was not."""
-    kept, folder = journal.manifest(), journal.folder
-    others, files = changes(kept)
-    if others and not insistence.versions:
-        sentence = f"{folder} was begun with other versions, so its result could differ: {', '.join(others)}"
-        raise StorageError(f"{sentence}; --accept-versions goes on all the same")
-    if files and not insistence.inputs:
-        sentence = f"input files are not those that {folder} was begun with: {', '.join(files)}"
-        raise StorageError(f"{sentence}; --accept-inputs goes on all the same")
-    if others or files:
-        kept["changes"] = [*kept.get("changes", []), *(f"from tick {tick} on: {text}" for text in [*others, *files])]
-        write_json(folder / "manifest.json", kept)
-    return kept
 
 
 def _carry_on(world: World, journal: Journal, watch: Stopwatch, began: float, observe: Observer) -> bool:

@@ -11,6 +11,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def fenced(folder: Path) -> "duckdb.DuckDBPyConnection":
+    """Return a connection that reads files below one folder and reaches nothing else."""
+    import duckdb
+
+    db = duckdb.connect(":memory:")
+    db.execute("SET threads = 1")
+    db.execute("SET enable_progress_bar = false")
+    fence(db, folder)
+    return db
+
+
 def fence(db: "duckdb.DuckDBPyConnection", folder: Path) -> None:
     """Let a connection read files below one folder from here on, and change nothing of that again."""
     db.execute(f"SET allowed_directories = [{quoted(str(folder.absolute()))}]")

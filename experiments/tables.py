@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cosim.experiments.sql import fenced, identifier, quoted
 from cosim.journal import Journal, read_manifest
 from cosim.models.errors import BadInputError, did_you_mean
 from cosim.models.market.settlement import Accounts, LedgerKind
@@ -43,7 +44,8 @@ def read_table(folder: Path, name: str) -> "pd.DataFrame":
         known = sorted({*journal.part_names(), *journal.pending_names()})
         if name not in known:
             raise BadInputError.one(str(folder), "table", repr(name), did_you_mean(name, known))
-        frames = [_read_part(part) for part in journal.parts(name)]
+        with fenced(folder / "tables") as db:
+            frames = [db.execute("SELECT * FROM read_parquet(?)", [str(part)]).df() for part in journal.parts(name)]
         rest = stack(list(journal.pending(name)))
     finally:
         journal.close()
@@ -74,23 +76,14 @@ def _named(frame: "pd.DataFrame", manifest: dict[str, Any]) -> "pd.DataFrame":
     return frame
 
 
-def _read_part(path: Path) -> "pd.DataFrame":
-    import duckdb
-
-    return duckdb.execute("SELECT * FROM read_parquet(?)", [str(path)]).df()
-
-
 def query_tables(folder: Path) -> "duckdb.DuckDBPyConnection":
-    """Return a DuckDB connection with a view for every sealed table of a run."""
-    import duckdb
-
-    db = duckdb.connect(":memory:")
-    db.execute("SET threads = 1")
+    """Return a DuckDB connection with a view for every sealed table of a run, and nothing else within reach."""
+    db = fenced(folder / "tables")
     journal = Journal.open(folder)
     try:
         for name in journal.part_names():
-            files = ", ".join("'" + str(part).replace("'", "''") + "'" for part in journal.parts(name))
-            db.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{files}])")
+            files = ", ".join(quoted(str(part)) for part in journal.parts(name))
+            db.execute(f"CREATE VIEW {identifier(name)} AS SELECT * FROM read_parquet([{files}])")
     finally:
         journal.close()
     return db

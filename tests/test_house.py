@@ -30,6 +30,9 @@ DOORS = {
     "mesa": ("cosim/world.py", "agents/base.py"),
     "plotly": ("experiments/",),
     "matplotlib": ("experiments/",),
+    "dash": ("experiments/dashboard/",),
+    "flask": ("experiments/dashboard/",),
+    "werkzeug": ("experiments/dashboard/",),
 }
 HEAVY = ("pandapower", "cvxpy", "osqp", "mesa", "simpy", "plotly", "numba", "pandas")
 

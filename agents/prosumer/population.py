@@ -10,7 +10,7 @@ from cosim.agents.prosumer.cohort import Cohort
 from cosim.agents.prosumer.imitation import Imitation
 from cosim.agents.prosumer.negotiating.strategy import Bids
 from cosim.agents.prosumer.negotiating.table import Negotiators
-from cosim.locking import locked
+from cosim.locking import freeze, locked
 from cosim.messages import PoolOffer, RoomOffer
 from cosim.models.devices.columns import SetPoints
 from cosim.models.devices.portfolio import Portfolio
@@ -162,6 +162,7 @@ class Population:
         if part is None or whole is not view.portfolio:
             # Devices are checked whenever they are made; those that stay the same need not be, at every look.
             part = take_rows(view.portfolio, cohort.rows, len(view))
+            freeze(part)
             self._devices[cohort.name] = view.portfolio, part
         return locked(view.take(cohort.rows, part))
 

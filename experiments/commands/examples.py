@@ -11,6 +11,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "resume": ("cosim resume runs/village-v1-1",),
     "report": ("cosim report runs/village-v1-1",),
+    "dashboard": ("cosim dashboard runs/village-v1-1", "cosim dashboard runs/village-v1-1 --port 8050 --no-browser"),
     "sweep": (
         "cosim sweep smoke-v1 --vary people.pv_scale=2,4 --seeds 1..5 --out my-sweep",
         "cosim sweep smoke-v1 --vary switches.market=true,false --seeds 1..20 --engine dask -j 8",

@@ -61,6 +61,7 @@ def run(
         from cosim.experiments.baseline import Beside
         from cosim.experiments.build import Switches
         from cosim.experiments.progress import progress
+        from cosim.experiments.restore import Insistence
         from cosim.experiments.run import Request, execute, free_folder
 
         request = Request(
@@ -76,7 +77,7 @@ def run(
         )
         request.build()
         say_plugins(request.plugins, request.plugin_folder)
-        beside = Beside(request.out)
+        beside = Beside(request.out, Insistence(plugins=request.plugins, plugin_folder=request.plugin_folder))
         with _stopping(beside), progress(quiet=quiet or json_) as observe:
             finished = execute(request, beside.observing(observe))
         _finish(request.out, beside, finished=finished, report=not no_report, as_json=json_, quiet=quiet)
@@ -93,6 +94,7 @@ def resume(
     accept_inputs: Annotated[
         bool, typer.Option("--accept-inputs", help="Go on with changed input files; the result differs, and says so.")
     ] = False,
+    allow_plugin: Plugins = [],  # noqa: B006, typer copies it
     wait: Annotated[bool, typer.Option("--wait", help="Let another process that writes this run end first.")] = False,
     no_report: NoReport = False,
     json_: SummaryAsJson = False,
@@ -102,9 +104,10 @@ def resume(
     with exit_codes():
         from cosim.experiments.baseline import Beside
         from cosim.experiments.progress import progress
-        from cosim.experiments.run import Insistence, continue_run
+        from cosim.experiments.restore import Insistence
+        from cosim.experiments.run import continue_run
 
-        insistence = Insistence(accept_versions, accept_inputs, from_previous, wait)
+        insistence = Insistence(accept_versions, accept_inputs, from_previous, wait, tuple(allow_plugin))
         beside = Beside(folder, insistence)
         with _stopping(beside), progress(quiet=quiet or json_) as observe:
             finished = continue_run(folder, beside.observing(observe), insistence)

@@ -1,6 +1,7 @@
 """Rows of a run interval by interval, whether they are in a sealed part or still in the journal."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,6 @@ def _split(table: Columns) -> Iterator[tuple[int, Columns]]:
     """Cut the rows of many intervals, one interval after the other, into those of each."""
     of = table.pop("interval")
     edges = [0, *(np.flatnonzero(np.diff(of)) + 1).tolist(), len(of)]
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in pairwise(edges):
         if begin < end:
             yield int(of[begin]), {column: values[begin:end] for column, values in table.items()}

@@ -99,9 +99,10 @@ class View:
 
     @property
     def axis(self) -> TimeAxis:
-        """Return the time of the window."""
+        """Return the time of the window, which fills from the left before it moves on."""
         shown = len(self.window.get("interval", ()))
-        return TimeAxis(self.moment_of(self.settled - shown), self.scenario["time"]["interval_s"], shown)
+        length = min(WINDOW, self.total)
+        return TimeAxis(self.moment_of(self.settled - shown), self.scenario["time"]["interval_s"], length)
 
     def moment_of(self, interval: int) -> datetime:
         """Return the first moment of an interval, local to the scenario."""
@@ -150,7 +151,7 @@ class Watch:
         self._counts: Counter[str] = Counter()
         self._sums: Counter[str] = Counter()
         self._moment: Moment | None = None
-        self._feeder: Feeder | None = feeder_of(manifest) if manifest else None
+        self._feeder: Feeder | None = feeder_of(manifest, self.folder) if manifest else None
         self._marks: deque[tuple[float, int]] = deque()
 
     def _catch_up(self, journal: Journal) -> None:
@@ -165,9 +166,10 @@ class Watch:
         figures = list(rows(journal, "intervals", self._settled, last))
         recent = self._recent(journal, last, dict(figures[-WINDOW:]))
         happened = [event for _, kept in rows(journal, "events", self._settled, last) for event in _events(kept)]
-        self._moment = _moment(journal, last, len(manifest["bus_ids"]))
-        for _, kept in figures:
-            self._sums.update({name: float(kept[name][0]) for name in _ADDED})
+        moment = _moment(journal, last, len(manifest["bus_ids"]))
+        added = {name: sum(float(kept[name][0]) for _, kept in figures) for name in _ADDED}
+        self._moment = moment
+        self._sums.update(added)
         self._window.extend(recent)
         self._events.extend(happened)
         self._counts.update(event.cause for event in happened)
@@ -180,8 +182,7 @@ class Watch:
         for at, people in rows(journal, "prosumers", first, last, BAND):
             kept[at] |= {name: float(people[name].sum()) for name in BAND}
         for at, buses in rows(journal, "buses", first, last, ("vm_pu",)):
-            found = np.nanquantile(buses["vm_pu"], list(_QUANTILES.values()))
-            kept[at] |= dict(zip(_QUANTILES, found.tolist(), strict=True))
+            kept[at] |= _quantiles(buses["vm_pu"])
         return [{"interval": float(at), **kept[at]} for at in range(first, last + 1)]
 
     def _drawn(self) -> Columns:
@@ -218,6 +219,13 @@ def _lasting(manifest: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in manifest.items() if key not in LATER}
 
 
+def _quantiles(vm_pu: np.ndarray) -> dict[str, float]:
+    """Return where nine of ten buses lie, and the middle; NaN where no voltage is known."""
+    known = vm_pu[np.isfinite(vm_pu)]
+    found = np.quantile(known, list(_QUANTILES.values())) if len(known) else np.full(len(_QUANTILES), np.nan)
+    return dict(zip(_QUANTILES, found.tolist(), strict=True))
+
+
 def _events(kept: Columns) -> list[Event]:
     fields = (kept["about"].tolist(), *(map(str, kept[name]) for name in ("agent", "cause", "detail")))
     return [Event(*one) for one in zip(*fields, strict=True)]
@@ -228,6 +236,8 @@ def _moment(journal: Journal, last: int, bus_count: int) -> Moment:
     ((_, buses),) = rows(journal, "buses", last, last)
     ((_, branches),) = rows(journal, "branches", last, last)
     if len(buses["vm_pu"]) != bus_count:
-        raise StorageError(f"{journal.folder}: {len(buses['vm_pu'])} buses are solved where the network has {bus_count}")
+        raise StorageError(
+            f"{journal.folder}: {len(buses['vm_pu'])} buses are solved where the network has {bus_count}"
+        )
     closed = branches["closed"].astype(bool) if "closed" in branches else None
     return Moment(buses["vm_pu"], branches["p_kw"], branches["loading_percent"], closed, buses["p_kw"])

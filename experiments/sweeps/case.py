@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from cosim.experiments.build import Build, Switches
+from cosim.experiments.restore import Insistence
 from cosim.experiments.run import Request, continue_run, execute
 from cosim.experiments.scenario import Scenario
 from cosim.guard import said
@@ -55,7 +56,8 @@ class Case:
             return True
         if (self.out / "manifest.json").is_file():
             self._manifest()
-            return continue_run(self.out)
+            allowed = Insistence(plugins=self.plugins, plugin_folder=self.plugin_folder)
+            return continue_run(self.out, insistence=allowed)
         # Killed before it had begun: nothing in it counts.
         if self.out.is_dir():
             shutil.rmtree(self.out)

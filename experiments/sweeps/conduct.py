@@ -15,7 +15,7 @@ from cosim.experiments.sweeps.case import Case, Outcome
 from cosim.experiments.sweeps.engines import Engine, WorkerLostError
 from cosim.experiments.sweeps.harvest import harvest
 from cosim.experiments.sweeps.specification import FORMAT, Specification, difference_faults
-from cosim.journal import write_json
+from cosim.journal import refuse_links, write_json
 from cosim.models.errors import BadInputError, Fault, StorageError
 
 FILE: Final = "sweep.json"
@@ -58,7 +58,9 @@ def is_sweep(out: Path) -> bool:
 
 
 def read_sweep(out: Path) -> dict[str, Any]:
-    """Return the kept specification of a sweep's folder; BadInputError where it holds none."""
+    """Return the kept specification of a sweep's folder; BadInputError where it holds none, StorageError for links."""
+    refuse_links(out)
+    refuse_links(out / "cases")
     try:
         kept: dict[str, Any] = json.loads((out / FILE).read_text())
     except FileNotFoundError:
@@ -70,6 +72,13 @@ def read_sweep(out: Path) -> dict[str, Any]:
     if not isinstance(kept, dict) or kept.get("format") != FORMAT:
         raise StorageError(f"{out / FILE} is of another format; this version reads format {FORMAT}")
     return kept
+
+
+def case_folder(out: Path, case: str) -> Path:
+    """Return the folder of a case; StorageError for a name that leads out of the sweep's, which came from anybody."""
+    if Path(case).name != case or not case.isprintable():
+        raise StorageError(f"{out} names a case {case!r}, which no sweep does")
+    return out / "cases" / case
 
 
 def folder_faults(out: Path) -> Iterator[Fault]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cosim.experiments.sql import answer, fence, identifier, quoted
+from cosim.experiments.sweeps.conduct import case_folder
 from cosim.experiments.sweeps.harvest import CASES
 from cosim.experiments.sweeps.words import plain
 from cosim.experiments.tables import NAMED, names_of
@@ -35,7 +36,7 @@ def _connected(out: Path, keys: Sequence[str]) -> "duckdb.DuckDBPyConnection":
 
     if not (out / CASES).is_file():
         raise StorageError(f"{out} has no finished case yet; `cosim sweep` with the same words goes on")
-    db = duckdb.connect(":memory:")
+    db = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
     db.execute("CREATE TABLE cases AS SELECT * FROM read_parquet(?, hive_partitioning = false)", [str(out / CASES)])
     files = _register_names(db, out)
     # Only now: the tables above are read, and from here on only what the views name is within reach.
@@ -51,7 +52,7 @@ def _register_names(db: "duckdb.DuckDBPyConnection", out: Path) -> dict[str, lis
     files: dict[str, list[str]] = {}
     rows = []
     for (case,) in db.execute('SELECT "case" FROM cases').fetchall():
-        folder = (out / "cases" / case).absolute()
+        folder = case_folder(out, case).absolute()
         names = {column: [*map(str, values)] for column, values in names_of(read_manifest(folder)).items()}
         for table, part in _parts(folder):
             files.setdefault(table, []).append(str(part))

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cosim.experiments.run import Run, free_folder
-from cosim.experiments.sweeps.conduct import Done, Observer, conduct, folder_faults, is_sweep, read_sweep
+from cosim.experiments.sql import fenced
+from cosim.experiments.sweeps.conduct import Done, Observer, case_folder, conduct, folder_faults, is_sweep, read_sweep
 from cosim.experiments.sweeps.effects import Effect, effects
 from cosim.experiments.sweeps.engines import Engine, engine_faults, usable_cores
 from cosim.experiments.sweeps.engines import engine as engine_named
@@ -42,12 +43,11 @@ class Sweep:
 
         Figures of nested tables have dotted names, such as `accounts_eur.supplier`.
         """
-        import duckdb
-
         path = self.folder / CASES
         if not path.is_file():
             raise StorageError(f"{self.folder} has no finished case yet")
-        return duckdb.execute("SELECT * FROM read_parquet(?, hive_partitioning = false)", [str(path)]).df()
+        with fenced(self.folder) as db:
+            return db.execute("SELECT * FROM read_parquet(?, hive_partitioning = false)", [str(path)]).df()
 
     @property
     def statistics(self) -> Statistics:
@@ -59,7 +59,7 @@ class Sweep:
         known = self.cases["case"].tolist()
         if case not in known:
             raise BadInputError.one(str(self.folder), "case", repr(case[:80]), did_you_mean(case, known))
-        return Run(self.folder / "cases" / case)
+        return Run(case_folder(self.folder, case))
 
     def sql(self, query_text: str) -> "pd.DataFrame":
         """Return the answer to one SELECT over `cases` and the tables of all cases; see docs/sweeps.md."""

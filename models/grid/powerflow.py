@@ -21,6 +21,7 @@ from cosim.models.grid.kernel_newton import MAX_ITERATIONS
 from cosim.models.grid.network_file import LineImpedances
 from cosim.models.grid.newton import Newton, Solution, tolerance_pu
 from cosim.models.grid.pandapower_feeder import branch_legs, leg_switches
+from cosim.models.grid.solved_state import solved_state
 from cosim.models.grid.state import Diverged, GridState
 
 Engine = Literal["cosim", "pandapower", "referee"]
@@ -95,7 +96,7 @@ class PowerFlow:
         if not solution.converged:
             left = solution.mismatch * case.admittance.base_kva if np.isfinite(solution.mismatch) else np.inf
             return Diverged("no voltages carry these injections (Newton did not converge)", solution.iterations, left)
-        return _grid_state(case.admittance, solution, p_kw)
+        return solved_state(case.admittance, solution, p_kw)
 
     def _case(self, closed: np.ndarray | None) -> "Newton | PandapowerNewton":
         state = self._state(self.closed if closed is None else closed)
@@ -160,28 +161,6 @@ def powerflow_summary(feeder: Feeder, result: GridState | Diverged) -> dict[str,
         "dead_buses": int(np.sum(~result.energised)),
         "unsupplied_kw": result.unsupplied_kw,
     }
-
-
-def _grid_state(admittance: Admittance, solution: Solution, p_kw: np.ndarray) -> GridState:
-    """Read voltages, flows and the energy balance off a solution."""
-    voltage = solution.voltage
-    on, at = admittance.energised, np.maximum(admittance.internal, 0)
-    current_f, current_t = admittance.yf @ voltage, admittance.yt @ voltage
-    loading = np.maximum(np.abs(current_f) / admittance.rate_f, np.abs(current_t) / admittance.rate_t)
-    drawn_kw = (voltage * np.conj(admittance.ybus @ voltage)).real * admittance.base_kva
-    at_slack = on & np.isin(admittance.internal, admittance.ref)
-    return GridState(
-        vm_pu=np.where(on, np.abs(voltage)[at], 0.0),
-        va_rad=np.where(on, np.angle(voltage)[at], 0.0),
-        energised=on,
-        branch_p_kw=(voltage[admittance.branch_f] * np.conj(current_f)).real * admittance.base_kva,
-        branch_loading_percent=100.0 * loading,
-        loss_kw=float(drawn_kw.sum()),
-        # Read off the slack's own currents, so that the balance with injections and losses is a real check.
-        slack_kw=float(drawn_kw[admittance.ref].sum() - p_kw[at_slack].sum()),
-        unsupplied_kw=float(np.maximum(-p_kw[~on], 0.0).sum()),
-        iterations=solution.iterations,
-    )
 
 
 class PandapowerNewton:

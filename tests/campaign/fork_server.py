@@ -73,7 +73,7 @@ def arm(kind: str, value: float) -> dict[str, Counted]:
     counted = {name: Counted(int(value) if kind == name else None, kill) for name in ("answer", "round")}
     statement = Counted(int(value), refuse_statement if kind == "full" else kill)
     counted["statement"] = statement if kind in {"statement", "full"} else Counted(None, kill)
-    answer, connect, fsync = world.World.answer, journal._connect, os.fsync
+    answer, connect, fsync = world.World.answer, journal.connect, os.fsync
 
     def watched(self: Any, ask: Any) -> Any:
         counted["answer"]()
@@ -83,7 +83,7 @@ def arm(kind: str, value: float) -> dict[str, Counted]:
 
     settled = Counted(int(value) if kind == "unsettled" else None, refuse)
     world.World.answer = watched
-    journal._connect = lambda folder: Statements(connect(folder), counted["statement"])
+    journal.connect = lambda folder: Statements(connect(folder), counted["statement"])
     os.fsync = lambda number: (settled(), fsync(number))
     return counted
 

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from cosim.experiments import baseline, manifest
 from cosim.experiments.cli import app
-from cosim.experiments.run import Insistence, Request, Run, continue_run, execute, resume
+from cosim.experiments.restore import Insistence
+from cosim.experiments.run import Request, Run, continue_run, execute, resume
 from cosim.journal import Journal, read_json, read_manifest, write_json
 from cosim.models.errors import StorageError
 
@@ -142,6 +143,7 @@ def own(kept, tmp_path, monkeypatch):
     return tmp_path
 
 
+ALLOWED = ("--allow-plugin", "mine")
 FILES = {"people.csv": "people.table", "mine.py": "plug-in mine", "bundled.parquet": "bundled profiles"}
 
 
@@ -151,21 +153,32 @@ def test_input_files_that_have_changed_are_named(own):
         path = own / file
         before = path.read_bytes()
         path.write_bytes(before + b"\n")
-        code, complaint = told("resume", own / "run")
+        code, complaint = told("resume", own / "run", *ALLOWED)
         assert code == 4
         assert f"{what} {path} has changed" in complaint
         assert "--accept-inputs" in complaint
         path.unlink()
-        assert f"{what} {path} is missing" in told("resume", own / "run")[1]
+        gone = f"{what} {path} is missing" if path.suffix != ".py" else f"neither installed nor found as {path}"
+        assert gone in told("resume", own / "run", *ALLOWED)[1]
         path.write_bytes(before)
-    assert continue_run(own / "run")
+    assert continue_run(own / "run", insistence=Insistence(plugins=("mine",)))
+
+
+def test_plugins_are_allowed_again(own):
+    """A manifest may come from anybody: what it names is not loaded unless the person who resumes says so."""
+    (own / "mine.py").write_text("raise SystemExit('loaded')\n")
+    code, complaint = told("resume", own / "run", "--accept-inputs")
+    assert code == 2
+    assert "plugins is 'mine'" in complaint
+    assert "if you trust it, go on with --allow-plugin mine" in complaint
+    assert "loaded" not in complaint
 
 
 def test_changed_input_files_are_insisted_on_and_written_down(own):
     """With --accept-inputs the run goes on, and its summary says what changed."""
     (own / "mine.py").write_text(PLUGIN + "\n")
-    assert told("resume", own / "run", "--accept-versions")[0] == 4
-    assert told("resume", own / "run", "--accept-inputs", "--quiet", "--no-report")[0] == 0
+    assert told("resume", own / "run", *ALLOWED, "--accept-versions")[0] == 4
+    assert told("resume", own / "run", *ALLOWED, "--accept-inputs", "--quiet", "--no-report")[0] == 0
     assert Run(own / "run").summary["changes"] == [f"from tick {HALF} on: plug-in mine {own / 'mine.py'} has changed"]
 
 

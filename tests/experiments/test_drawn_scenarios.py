@@ -82,11 +82,11 @@ def test_a_run_knows_its_drawn_feeder(tmp_path):
     own = world(SMALL)
     drawn = {"feeders": 2, "buses": 25, "seed": 4}
     ids = own.setting.truth.feeder.bus_ids.tolist()
-    kept = {"scenario": {"grid": {"network": None, "drawn": drawn}}, "folder": str(tmp_path), "bus_ids": ids}
-    feeder = feeder_of(json.loads(json.dumps(kept)))
+    kept = {"scenario": {"grid": {"network": None, "drawn": drawn}}, "bus_ids": ids}
+    feeder = feeder_of(json.loads(json.dumps(kept)), tmp_path)
     assert feeder is not None
     assert feeder.network.r_ohm.tobytes() == own.setting.truth.feeder.network.r_ohm.tobytes()
-    assert feeder_of({**kept, "bus_ids": ids[:-1]}) is None
+    assert feeder_of({**kept, "bus_ids": ids[:-1]}, tmp_path) is None
 
 
 @pytest.mark.campaign

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from cosim.experiments.assignments import assignment
-from cosim.experiments.repeat import repeat_command
+from cosim.experiments.repeat import repeat_command, repeat_words
 from cosim.experiments.scenario import Scenario
 
 ON = {"market": True, "envelopes": True, "rescue": True}
 
 
-def manifest(scenario: Scenario, folder: Path, **more: Any) -> dict[str, Any]:
+def manifest(scenario: Scenario, asked_for: str, **more: Any) -> dict[str, Any]:
     """Return the parts of a manifest that the command is read from."""
     kept = {
         "scenario": scenario.model_dump(mode="json"),
-        "folder": str(folder),
+        "repeat": repeat_words(asked_for, scenario),
         "switches": ON,
         "plugins": [],
     }
@@ -41,15 +41,15 @@ def repeated(command: str) -> dict[str, Any]:
 
 def test_bundled_scenario_as_it_is() -> None:
     """Nothing changed means nothing but the name."""
-    scenario, folder = Scenario.load("village-v1")
-    assert repeat_command(manifest(scenario, folder)) == "cosim run village-v1"
+    scenario, _ = Scenario.load("village-v1")
+    assert repeat_command(manifest(scenario, "village-v1")) == "cosim run village-v1"
 
 
 def test_switches_and_plugins() -> None:
     """What was switched off, and whose code was allowed, is repeated."""
-    scenario, folder = Scenario.load("smoke-v1")
+    scenario, _ = Scenario.load("smoke-v1")
     switches = {"market": False, "envelopes": True, "rescue": False}
-    command = repeat_command(manifest(scenario, folder, switches=switches, plugins=["my_agents"]))
+    command = repeat_command(manifest(scenario, "smoke-v1", switches=switches, plugins=["my_agents"]))
     assert command == "cosim run smoke-v1 --no-market --no-rescue --allow-plugin my_agents"
 
 
@@ -64,21 +64,20 @@ def test_switches_and_plugins() -> None:
 )
 def test_changes_come_back(overrides: dict[str, Any]) -> None:
     """The command line leads to the very scenario that was run, whatever was changed of its file."""
-    scenario, folder = Scenario.load("smoke-v1", overrides=overrides)
-    command = repeat_command(manifest(scenario, folder))
+    scenario, _ = Scenario.load("smoke-v1", overrides=overrides)
+    command = repeat_command(manifest(scenario, "smoke-v1"))
     assert command is not None
     assert repeated(command) == scenario.model_dump(mode="json")
 
 
 def test_scenario_file_of_ones_own(tmp_path: Path) -> None:
-    """A file beside others is found by the name inside it, and quoted; a lost one is no command at all."""
+    """Its path is quoted; the command stays when the file is gone, and one that cannot be read alone has none."""
     _, folder = Scenario.load("smoke-v1")
     home = tmp_path / "my studies"
     home.mkdir()
     shutil.copy(folder / "smoke-v1.toml", home / "first.toml")
-    (home / "another.toml").write_text("[tool]\n")
-    scenario, own = Scenario.load(str(home / "first.toml"))
-    command = repeat_command(manifest(scenario, own))
-    assert command == f"cosim run {shlex.quote(str(home / 'first.toml'))}"
-    (home / "first.toml").unlink()
-    assert repeat_command(manifest(scenario, own)) is None
+    scenario, _ = Scenario.load(str(home / "first.toml"))
+    kept = manifest(scenario, str(home / "first.toml"))
+    (home / "first.toml").write_text("seed = 1\n")
+    assert repeat_command(kept) == f"cosim run {shlex.quote(str(home / 'first.toml'))}"
+    assert repeat_command(manifest(scenario, str(home / "first.toml"))) is None
