@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS parts (name TEXT NOT NULL, day INTEGER NOT NULL, file
 
 
 def connect(folder: Path) -> sqlite3.Connection:
-    """Open the database of a run directory, begun if there is none; sqlite3.Error or StorageError where it is no journal's."""
+    """Open the database of a run directory, begun if there is none; StorageError where it is no journal."""
     connection = sqlite3.connect(folder / "journal.sqlite", isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")

@@ -61,7 +61,7 @@ def _changed(inputs: Mapping[str, Mapping[str, str]], now: Mapping[str, Path]) -
     """Yield what has changed; of a manifest's paths none is opened, since it may come from anybody."""
     for name in dict.fromkeys([*inputs, *now]):
         path = now.get(name)
-        if path is None:
+        if path is None or not path.exists():
             yield f"{name} {inputs[name]['path']} is missing"
         elif name not in inputs or _digest(path) != inputs[name]["sha256"]:
             yield f"{name} {path} has changed"
