@@ -7,6 +7,7 @@ from cosim.experiments.build import Build, Switches
 from cosim.experiments.manifest import changes
 from cosim.experiments.network import keep_network
 from cosim.experiments.scenario import Scenario
+from cosim.experiments.untrusted import untrusted
 from cosim.journal import Journal, write_json
 from cosim.models.errors import BadInputError, StorageError
 from cosim.registry import allow_plugins
@@ -47,7 +48,8 @@ def restored(journal: Journal, insistence: Insistence) -> World:
     world = build.world()
     keep_network(scenario.grid.network, build.folder, journal.folder)
     if latest is not None:
-        world.restore(latest[1])
+        with untrusted(journal.folder):
+            world.restore(latest[1])
     return world
 
 

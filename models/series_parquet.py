@@ -12,6 +12,9 @@ from cosim.models.paths import LARGEST_BYTES
 if TYPE_CHECKING:
     import duckdb
 
+# A few kilobytes of Parquet can stand for more rows, or longer texts, than any memory holds.
+MOST_ROWS = 5_000_000
+LONGEST_TIME = 100
 NUMERIC = ("DECIMAL", "DOUBLE", "FLOAT", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "U", "HUGEINT")
 
 
@@ -31,9 +34,21 @@ def read_parquet(path: Path, file: str, time: str, columns: Sequence[str]) -> tu
     numbers = "".join(f", CAST({_quoted(name)} AS DOUBLE)" for name in columns)
     connection = _connection(path, file)
     connection.execute("SET TimeZone = 'UTC'")
+    _check_extent(connection, path, file, time)
     rows = _rows(connection, f"SELECT {_iso(time, kinds[time])}{numbers} FROM read_parquet(?)", path, file)
     values = np.array([[np.nan if cell is None else cell for cell in row[1:]] for row in rows], dtype=float)
     return [str(row[0]) for row in rows], values.reshape(len(rows), len(columns)).T
+
+
+def _check_extent(connection: "duckdb.DuckDBPyConnection", path: Path, file: str, time: str) -> None:
+    """Refuse more rows than a series has, and texts that are no times, before any of it is in memory."""
+    [(rows,)] = _rows(connection, "SELECT count(*) FROM read_parquet(?)", path, file)
+    if rows > MOST_ROWS:
+        raise BadInputError.one(file, "rows", f"{rows:,}", f"allowed are {MOST_ROWS:,}")
+    longest = f"SELECT max(length(CAST({_quoted(time)} AS VARCHAR))) FROM read_parquet(?)"
+    [(length,)] = _rows(connection, longest, path, file)
+    if length is not None and length > LONGEST_TIME:
+        raise BadInputError.one(file, f"column {time!r}", f"{length:,} characters", f"allowed are {LONGEST_TIME}")
 
 
 def _iso(name: str, kind: str) -> str:

@@ -118,8 +118,11 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a finished run
     """Write report.html of a run again, or sweep.html of a sweep."""
     with exit_codes():
         from cosim.experiments.load import load
+        from cosim.experiments.untrusted import untrusted
 
-        typer.echo(str(load(folder).report()))
+        with untrusted(folder):
+            page = load(folder).report()
+        typer.echo(str(page))
 
 
 @contextmanager

@@ -73,8 +73,10 @@ def query(
         from cosim.experiments.load import load
         from cosim.experiments.sweeps.sql import rows_of
         from cosim.experiments.text_table import text_table
+        from cosim.experiments.untrusted import untrusted
 
-        rows = rows_of(load(folder).sql(sql))
+        with untrusted(folder):
+            rows = rows_of(load(folder).sql(sql))
         typer.echo(json.dumps(rows, indent=2, allow_nan=False, default=str) if json_ else printable(text_table(rows)))
 
 

@@ -9,9 +9,10 @@ from typing import Any, Final
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from cosim.experiments.dashboard import panels
-from cosim.experiments.dashboard.watch import MAX_EVENTS, View, Watch, untrusted
+from cosim.experiments.dashboard.watch import MAX_EVENTS, View, Watch
 from cosim.experiments.key_figures import number
 from cosim.experiments.pictures import Picture
+from cosim.experiments.untrusted import untrusted
 from cosim.models.errors import StorageError
 
 REFRESH_MS: Final = 2000
@@ -173,14 +174,12 @@ def _shown(picture: Picture | None) -> dict[str, Any]:
 
 def _head(view: View, folder: Path) -> list[Any]:
     scenario = view.scenario
-    grade = "broken" if panels.is_broken(view) else "sound"
-    shown = min(view.settled, view.axis.intervals)
+    grade = "broken" if panels.violations(view) else "sound"
     return [
         html.H1(scenario["title"] or scenario["name"]),
         html.P(
             f"Scenario {scenario['name']}, seed {scenario['seed']}, network {scenario['grid']['network']},"
-            f" {len(view.manifest['ids']):,} prosumers, {len(view.manifest['bus_ids']):,} buses. Pictures over time"
-            f" show the last {shown:,} intervals.",
+            f" {len(view.manifest['ids']):,} prosumers, {len(view.manifest['bus_ids']):,} buses.",
             className="note",
         ),
         html.P([panels.progress(view), *_way_on(view, folder)], id="status", className=f"verdict {grade}"),

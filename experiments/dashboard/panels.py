@@ -31,15 +31,20 @@ _MAX_CAUSE = 40
 def pictures(view: View) -> dict[str, Picture]:
     """Draw a run with at least one settled interval; without a negotiation there is no picture of one."""
     window, axis, limits = view.window, view.axis, view.limits
+    lately = f"the last {len(window['interval']):,} intervals"
     drawn = {
         "feeder": _feeder(view),
         "voltage": Picture(
-            says.voltages(window, limits), plots_time.voltage_band(window, window, limits, axis, marked=None)
+            says.voltages(window, limits),
+            plots_time.voltage_band(window, window, limits, axis, marked=None),
+            f"All buses, {lately}.",
         ),
-        "envelopes": _envelopes(view),
-        "price": Picture(says.price(window, axis), plots_time.price_and_volume(window, axis)),
+        "envelopes": _envelopes(view, lately),
+        "price": Picture(
+            says.price(window, axis), plots_time.price_and_volume(window, axis), f"{lately.capitalize()}."
+        ),
     }
-    return drawn | {"negotiation": _negotiation(view)} if "plan_room_rounds" in window else drawn
+    return drawn | {"negotiation": _negotiation(view, lately)} if "plan_room_rounds" in window else drawn
 
 
 def progress(view: View) -> str:
@@ -47,9 +52,10 @@ def progress(view: View) -> str:
     settled = f"{view.settled:,} of {view.total:,} intervals"
     if not view.settled:
         return "Begun; no interval is settled yet."
-    kept = "a limit has been broken" if is_broken(view) else "no limit broken so far"
+    count = violations(view)
+    kept = f"{count or 'no'} violation{'' if count == 1 else 's'}" + ("" if view.finished else " so far")
     if view.finished:
-        return f"Finished: {settled}; {kept.removesuffix(' so far')}."
+        return f"Finished: {settled}; {kept}."
     if _is_quiet(view):
         return f"{settled}; {kept}. Nothing new for {_duration(view.quiet_s)}."
     if not view.rate:
@@ -71,7 +77,7 @@ def headlines(view: View) -> list[tuple[str, str, str]]:
     day, days = (view.settled - 1) // view.per_day + 1, view.scenario["time"]["days"]
     return [
         ("Simulated", f"Day {day:,} of {days:,}", f"{view.moment_of(view.settled - 1):%a %d %b %Y %H:%M}"),
-        ("Violations so far", number(buses + branches, 0), f"{buses:,.0f} at buses, {branches:,.0f} at branches"),
+        ("Violations so far", number(violations(view), 0), f"{buses:,.0f} at buses, {branches:,.0f} at branches"),
         ("Voltages now", f"{last['vm_min_pu']:.3f} to {last['vm_max_pu']:.3f}", "pu"),
         ("Market price now", number(last["price_eur_per_kwh"], 4), "EUR/kWh"),
         ("Traded so far", number(view.sums["traded_wh"] / 1000.0, 0), "kWh"),
@@ -79,9 +85,9 @@ def headlines(view: View) -> list[tuple[str, str, str]]:
     ]
 
 
-def is_broken(view: View) -> bool:
-    """Say whether a limit has been broken so far."""
-    return any(view.sums.get(name, 0.0) for name in ("over_buses", "under_buses", "over_branches"))
+def violations(view: View) -> int:
+    """Count what has been beyond a limit so far: buses and branches, once for every interval."""
+    return int(sum(view.sums.get(name, 0.0) for name in ("over_buses", "under_buses", "over_branches")))
 
 
 def _is_quiet(view: View) -> bool:
@@ -122,21 +128,21 @@ def _grid(view: View) -> str:
     )
 
 
-def _envelopes(view: View) -> Picture:
+def _envelopes(view: View, lately: str) -> Picture:
     bands = [listed(view.window[name], 1) for name in BAND]
     lower, upper, net, _ = (float(view.window[name][-1]) for name in BAND)
     way = f"export {net:,.0f} kW" if net > 0 else f"import {-net:,.0f} kW"
     return Picture(
         f"Together prosumers {way} where they may export up to {upper:,.0f} and import up to {-lower:,.0f} kW.",
         plots_time.envelope_bands(bands, view.axis),
-        f"Envelopes and powers of all {len(view.manifest['ids']):,} prosumers added up.",
+        f"Envelopes and powers of all {len(view.manifest['ids']):,} prosumers added up, {lately}.",
     )
 
 
-def _negotiation(view: View) -> Picture:
+def _negotiation(view: View, lately: str) -> Picture:
     rounds = view.window["plan_room_rounds"].astype(np.int64)
     agreed = view.window["plan_room_settled"].astype(bool)
-    return Picture(says.rounds(rounds, agreed), plots_shares.rounds_needed(rounds, agreed))
+    return Picture(says.rounds(rounds, agreed), plots_shares.rounds_needed(rounds, agreed), f"{lately.capitalize()}.")
 
 
 def _duration(seconds: float) -> str:

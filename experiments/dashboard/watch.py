@@ -6,8 +6,6 @@ Every look reads only what has been settled since the last one, so neither memor
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +19,8 @@ from cosim.experiments.feeder_map import Moment
 from cosim.experiments.network import feeder_of
 from cosim.experiments.plots import Columns, TimeAxis
 from cosim.experiments.report_data import BAND
-from cosim.journal import LATER, Journal, storing
+from cosim.experiments.untrusted import untrusted
+from cosim.journal import LATER, Journal
 from cosim.models.errors import StorageError
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.state import Limits
@@ -202,17 +201,6 @@ class Watch:
 
 # Figures of the table of intervals that are added up from the beginning of a run.
 _ADDED: Final = ("over_buses", "under_buses", "over_branches", "traded_wh")
-
-
-@contextmanager
-def untrusted(folder: Path) -> Iterator[None]:
-    """Turn whatever a damaged or made-up run directory leads to into a sentence."""
-    try:
-        with storing(folder):
-            yield
-    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
-        sentence = f"{folder} holds something else than a run of this version: {type(error).__name__}: {error}"
-        raise StorageError(sentence) from error
 
 
 def _lasting(manifest: dict[str, Any]) -> dict[str, Any]:
