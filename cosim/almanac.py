@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cosim.encoding import kept
-from cosim.guard import Guard
+from cosim.guard import Guard, words
 from cosim.locking import locked
 from cosim.models.devices.columns import Exogenous
 from cosim.models.devices.corridors import ExogenousWindow
@@ -210,23 +210,17 @@ class Almanac:
 
     def memory(self) -> dict[str, Any]:
         """Return what the forecaster has learnt; one whose memory cannot be saved is retired, and persistence acts."""
-        remembered = self.guard.call(
-            self._saved,
-            faults=lambda _: [],
-            fallback=lambda: None,
-            agent="forecaster",
-            interval=self._asked_at,
-            seat="forecaster",
-        )
-        if remembered is None:
-            self.forecaster = _FALLBACK
+        remembered = None
+        if self.forecaster is not _FALLBACK:
+            try:
+                remembered = kept(self.forecaster.memory())
+                # A run goes on with its memory as a resumed one will have it.
+                self.forecaster.restore(remembered)
+            except Exception as error:  # noqa: BLE001, whatever a plug-in raises must not end the run
+                sentence = f"keeps what cannot be saved: {words(error)}; persistence acts from now on"
+                self.guard.note(self._asked_at, "forecaster", "plugin_retired", sentence)
+                self.forecaster, remembered = _FALLBACK, None
         return {"retired": self.forecaster is _FALLBACK, "remembered": remembered}
-
-    def _saved(self) -> dict[str, Any] | None:
-        """Return the forecaster's memory as a resumed run will have it, and go on with that."""
-        memory = kept(self.forecaster.memory())
-        self.forecaster.restore(memory)
-        return memory
 
     def restore(self, memory: dict[str, Any]) -> None:
         """Take up what `memory` returned."""

@@ -63,6 +63,14 @@ def decode(data: bytes) -> Any:
     return value
 
 
+def decode_columns(data: bytes) -> dict[str, Any]:
+    """Return the columns of a table made by `encode`; ValueError for anything else."""
+    columns = decode(data)
+    if not isinstance(columns, dict) or not all(isinstance(column, list | np.ndarray) for column in columns.values()):
+        raise ValueError("a damaged cosim record: no table of columns")
+    return columns
+
+
 def _pack(value: Any, place: str, arrays: list[np.ndarray]) -> Any:
     if isinstance(value, np.ndarray) and _is_storable(value):
         little = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))

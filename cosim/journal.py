@@ -21,7 +21,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
-from cosim.encoding import decode, encode
+from cosim.encoding import decode, decode_columns, encode
 from cosim.journal_database import connect, connect_to_read
 from cosim.models.errors import StorageError
 from cosim.models.stopwatch import section
@@ -159,7 +159,7 @@ class Journal:
             for interval, digest, body in self._db.execute(query, (name, first, last)):
                 if self._digest(name, interval, body) != digest:
                     raise StorageError(f"{self.folder}: {name} of interval {interval} is damaged")
-                yield interval, decode(body)
+                yield interval, decode_columns(body)
 
     def last_interval(self) -> int | None:
         """Return the last interval with results, sealed or not."""

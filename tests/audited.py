@@ -17,8 +17,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.spawn", "os.startfile", "pty.")
-TALKS = ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto", "urllib.", "http.", "ftplib.", "smtplib.")
-MOVES = ("os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.truncate", "shutil.", "os.chmod")
+TALKS = (
+    "socket.connect",
+    "socket.bind",
+    "socket.getaddrinfo",
+    "socket.sendto",
+    "urllib.",
+    "http.",
+    "ftplib.",
+    "smtplib.",
+)
+MOVES = (
+    "os.rename",
+    "os.remove",
+    "os.link",
+    "os.symlink",
+    "os.mkdir",
+    "os.rmdir",
+    "os.truncate",
+    "shutil.",
+    "os.chmod",
+)
 LISTS = ("os.listdir", "os.scandir", "glob.glob", "sqlite3.connect")
 PLAIN = {"/dev/null", "/dev/urandom", "/etc/localtime", "/etc/timezone"}
 SYSTEM = ("/proc/", "/sys/", "/usr/share/zoneinfo", "/usr/lib", "/lib")
@@ -60,13 +79,11 @@ class Audit:
 
     @staticmethod
     def _interpreter() -> list[Path]:
-        import cosim
+        from cosim import agents, experiments, models, registry
 
-        ours = [Path(place).resolve().parent for place in (cosim.__file__,)]
+        ours = [Path(module.__file__).parent for module in (agents, experiments, models, registry)]
         paths = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()}
-        return [*ours, ours[0].parent / "cosim", *(ours[0].parent / name for name in ("agents", "models", "experiments"))] + [
-            Path(path).resolve() for path in paths
-        ]
+        return [*ours, *(Path(path).resolve() for path in paths)]
 
     def _hear(self, event: str, args: tuple[object, ...]) -> None:
         if not self.on:

@@ -3,7 +3,7 @@
 import socket
 import webbrowser
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,7 +56,7 @@ def serving(folder: Path, port: int = 0) -> Iterator[BaseWSGIServer]:
 
 def serve(folder: Path, port: int, say: Callable[[str], Any], *, browse: bool) -> None:
     """Show a run directory until Ctrl-C."""
-    with serving(folder, port) as server:
+    with serving(folder, port) as server, suppress(KeyboardInterrupt):
         address = f"http://{LOOPBACK}:{server.port}/"
         say(f"{folder} at {address} (Ctrl-C ends this)")
         if browse:

@@ -84,8 +84,10 @@ def market_figures(run: Run) -> dict[str, float | None]:
     sold, bought = gains_eur(intervals, trades, people)
     gain = sold + bought
     kept = np.maximum(gain, 0.0)
+    # What sellers get and what buyers pay are two prices.
+    prices = np.concatenate([trades["price_eur_per_kwh"], trades["price_eur_per_kwh"] + trades["spread_eur_per_kwh"]])
     dispersion = measures.price_dispersion_eur_per_kwh(
-        trades["interval"], trades["price_eur_per_kwh"], trades["energy_wh"]
+        np.tile(trades["interval"], 2), prices, np.tile(trades["energy_wh"], 2)
     )
     return {
         "efficiency_share": worth.efficiency,

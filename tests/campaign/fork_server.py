@@ -141,8 +141,6 @@ def play(order: dict[str, Any], log: int) -> int:
     except CosimError as error:
         os.write(log, f"said {error}\n".encode())
         return error.exit_code
-    except KeyboardInterrupt:
-        return 130
     for name, what in counted.items():
         os.write(log, f"{name} {what.count}\n".encode())
     return 0 if finished else 130
@@ -153,6 +151,8 @@ def child(order: dict[str, Any], log: int) -> None:
     code = UNFORESEEN
     try:
         code = play(order, log)
+    except KeyboardInterrupt:
+        code = 130
     finally:
         sys.stderr.flush()
         os._exit(code)

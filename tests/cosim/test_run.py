@@ -168,7 +168,7 @@ def test_a_forecaster_that_learns_goes_on_as_it_was(short_runs, tmp_path, foreca
         tables = short_runs.play(unbroken, journal)
     causes = [cause for interval in tables for cause in interval["events"]["cause"]]
     details = [detail for interval in tables for detail in interval["events"]["detail"]]
-    assert causes.count("plugin_raised") == (forecaster is Opening)
+    assert causes.count("plugin_retired") == (forecaster is Opening)
     assert any("state.known is a " in detail for detail in details) == (forecaster is Opening)
     with contextlib.closing(Journal.create(tmp_path / "broken", {})) as journal:
         short_runs.play(broken, journal, lambda now: now < 1)

@@ -5,10 +5,11 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,14 @@ QUIET = (
     "--disable-sync",
     "--remote-debugging-pipe",
 )
+
+# A browser listens at descriptor 3 and answers at 4.
+BEGIN = """
+import fcntl, os, sys
+heard, told = (fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3])
+os.dup2(heard, 3), os.dup2(told, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Tab:
@@ -107,10 +116,12 @@ def browsing(folder: Path) -> Iterator[Tab]:
     ours, theirs = os.pipe(), os.pipe()
     # Chromium refuses to run as root with its sandbox; it only opens pages of our own.
     words = [BROWSER, *QUIET, f"--user-data-dir={folder}", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    # It listens at 3 and answers at 4.
-    shell = ["sh", "-c", f'exec "$@" 3<&{ours[0]} 4>&{theirs[1]}', "sh", *words]
+    ends = (ours[0], theirs[1])
     process = subprocess.Popen(
-        shell, pass_fds=(ours[0], theirs[1]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", BEGIN, *map(str, ends), *words],
+        pass_fds=ends,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         yield Tab(ours[1], theirs[0])
@@ -119,3 +130,56 @@ def browsing(folder: Path) -> Iterator[Tab]:
         process.wait(20)
         for end in (*ours, *theirs):
             os.close(end)
+
+
+class Onlooker:
+    """Opens the dashboard in a browser in the middle of a run, and looks again when the run has gone on."""
+
+    def __init__(self, folder: Path, tab: Tab, address: str) -> None:
+        self.folder, self.tab, self.address = folder, tab, address
+        self.status: list[str] = []
+        self.drawn: set[str] = set()
+
+    def __call__(self, _world: Any, now: int) -> None:
+        if now == 40:
+            self.tab.look(self.address)
+            for name in DRAWN:
+                self.tab.wait(f"document.querySelector('#picture-{name} .main-svg')")
+                self.drawn.add(name)
+        if now in {40, 60}:
+            self.tab.wait(f"{STATUS}.startsWith('{now} of 96 intervals')")
+            self.status.append(self.tab.says(STATUS))
+
+
+DRAWN = set(TITLES) - {"negotiation"}
+STATUS = "(document.getElementById('status')?.innerText ?? '')"
+TITLE = "<img src=http://evil.example/x onerror=document.title='evil'>"
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome here")
+def test_in_a_browser_while_a_run_goes_on(tmp_path: Path) -> None:
+    """Every picture is drawn and the page follows the run, without an error and without a word to anybody else."""
+    folder = tmp_path / "run"
+    request = Request("smoke-v1", folder, days=1, strategies={"": "passive"}, overrides={"title": TITLE})
+    with serving(folder) as server, browsing(tmp_path / "browser") as tab:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        onlooker = Onlooker(folder, tab, f"http://127.0.0.1:{server.port}/")
+        assert execute(request, onlooker)
+        tab.wait(f"{STATUS}.startsWith('Finished: 96 of 96 intervals')")
+        title, words = tab.says("document.title"), tab.says("document.querySelector('h1').innerText")
+        wide = {width: _too_wide(tab, width) for width in (390, 1280)}
+        server.shutdown()
+    assert onlooker.drawn == DRAWN
+    assert [status.split(" of ")[0] for status in onlooker.status] == ["40", "60"]
+    assert (title, words) == ("cosim dashboard", TITLE)
+    assert wide == {390: False, 1280: False}
+    assert tab.troubles == []
+    assert len(tab.requests) > 5
+    assert [address for address in tab.requests if not address.startswith(onlooker.address)] == []
+
+
+def _too_wide(tab: Tab, width: int) -> bool:
+    """Say whether the page has to be pushed sideways on a screen of a width."""
+    tab.ask("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=True)
+    time.sleep(0.5)
+    return tab.says(f"document.documentElement.scrollWidth > {width}")
