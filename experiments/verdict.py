@@ -63,7 +63,7 @@ def _failures(summary: Mapping[str, Any]) -> list[str]:
 def _remarks(summary: Mapping[str, Any]) -> list[str]:
     """List what plug-ins did that did not count."""
     events = summary.get("events", {})
-    faults = sum(events.get(cause, 0) for cause in ("plugin_raised", "plugin_refused"))
+    faults = sum(events.get(cause, 0) for cause in ("plugin_raised", "plugin_refused", "plugin_retired"))
     refused = events.get("order_refused", 0)
     found = [f"{_count(faults, 'plug-in fault')} met by the fallback"] if faults else []
     return [*found, f"{_count(refused, 'order')} refused or cut"] if refused else found

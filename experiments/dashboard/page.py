@@ -140,8 +140,7 @@ def _frame() -> html.Main:
             html.Header(id="head"),
             html.P(id="trouble", role="alert"),
             html.Dl(id="headlines", className="headlines"),
-            html.Div(sections, className="pictures"),
-            html.Section(id="events"),
+            html.Div([*sections, html.Section(id="events")], className="pictures"),
             dcc.Interval(id="clock", interval=REFRESH_MS),
             dcc.Store(id="seen"),
         ]
@@ -169,6 +168,8 @@ def _shown(picture: Picture | None) -> dict[str, Any]:
     if picture.figure is None:
         return {"figure": {}, "style": _GONE, **words}
     layout = {**picture.figure["layout"], **_LOOK}
+    if layout["xaxis"].get("type") == "date":
+        layout["xaxis"] = {**layout["xaxis"], "tickformat": "%H:%M<br>%d %b"}
     return {"figure": {**picture.figure, "layout": layout}, "style": {"height": f"{layout['height']}px"}, **words}
 
 

@@ -44,7 +44,7 @@ def pictures(view: View) -> dict[str, Picture]:
             says.price(window, axis), plots_time.price_and_volume(window, axis), f"{lately.capitalize()}."
         ),
     }
-    return drawn | {"negotiation": _negotiation(view, lately)} if "plan_room_rounds" in window else drawn
+    return drawn | {"negotiation": _negotiation(view, lately)} if _bargains(view) else drawn
 
 
 def progress(view: View) -> str:
@@ -90,6 +90,10 @@ def violations(view: View) -> int:
     return int(sum(view.sums.get(name, 0.0) for name in ("over_buses", "under_buses", "over_branches")))
 
 
+def _bargains(view: View) -> bool:
+    return bool(np.isfinite(view.window.get("plan_room_rounds", np.nan)).any())
+
+
 def _is_quiet(view: View) -> bool:
     return not view.finished and view.quiet_s > max(_QUIET_S, _QUIET_INTERVALS / (view.rate or np.inf))
 
@@ -115,16 +119,18 @@ def _grid(view: View) -> str:
     """Say which buses are highest and lowest in the last interval, and what flows upstream."""
     moment, ids = view.moment, view.manifest["bus_ids"]
     assert moment is not None
-    vm = moment.vm_pu
+    vm = np.where(moment.vm_pu > 0.0, moment.vm_pu, np.nan)
     if not np.isfinite(vm).any():
-        return "No voltages were found for the last interval."
+        return "No bus has voltage in the last interval."
     low, high = int(np.nanargmin(vm)), int(np.nanargmax(vm))
     beyond = (vm > view.limits.vm_max_pu + VOLTAGE_TOLERANCE_PU) | (vm < view.limits.vm_min_pu - VOLTAGE_TOLERANCE_PU)
+    dead = int(np.isnan(vm).sum())
+    dark = f", {dead} without voltage" if dead else ""
     slack_kw = float(view.window["slack_kw"][-1])
     return (
         f"{view.moment_of(view.settled - 1):%a %d %b %H:%M}: bus {ids[high]} is highest at {vm[high]:.4f} pu, bus"
-        f" {ids[low]} lowest at {vm[low]:.4f} pu, {int(beyond.sum()) or 'none'} beyond a limit; {abs(slack_kw):,.0f} kW"
-        f" {'come from' if slack_kw > 0 else 'flow to'} upstream."
+        f" {ids[low]} lowest at {vm[low]:.4f} pu, {int(beyond.sum()) or 'none'} beyond a limit{dark};"
+        f" {abs(slack_kw):,.0f} kW {'come from' if slack_kw > 0 else 'flow to'} upstream."
     )
 
 
@@ -140,8 +146,10 @@ def _envelopes(view: View, lately: str) -> Picture:
 
 
 def _negotiation(view: View, lately: str) -> Picture:
-    rounds = view.window["plan_room_rounds"].astype(np.int64)
-    agreed = view.window["plan_room_settled"].astype(bool)
+    rounds, agreed = view.window["plan_room_rounds"], view.window["plan_room_settled"]
+    # An operator that is silent bargains with nobody.
+    held = np.isfinite(rounds)
+    rounds, agreed = rounds[held].astype(np.int64), agreed[held].astype(bool)
     return Picture(says.rounds(rounds, agreed), plots_shares.rounds_needed(rounds, agreed), f"{lately.capitalize()}.")
 
 

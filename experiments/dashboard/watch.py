@@ -208,8 +208,8 @@ def _lasting(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _quantiles(vm_pu: np.ndarray) -> dict[str, float]:
-    """Return where nine of ten buses lie, and the middle; NaN where no voltage is known."""
-    known = vm_pu[np.isfinite(vm_pu)]
+    """Return where nine of ten buses with voltage lie, and the middle; NaN where none is known."""
+    known = vm_pu[vm_pu > 0.0]
     found = np.quantile(known, list(_QUANTILES.values())) if len(known) else np.full(len(_QUANTILES), np.nan)
     return dict(zip(_QUANTILES, found.tolist(), strict=True))
 

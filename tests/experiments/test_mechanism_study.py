@@ -135,6 +135,7 @@ def test_another_order_does_not_go_on_in_its_folder(small, tmp_path, other):
 def test_who_marks_up_is_compared_with_itself(tmp_path, monkeypatch):
     """Two of the three populations share their seeds; where nobody minds limits, marking up changes no bill at all."""
     monkeypatch.setattr(mechanism_behaviour, "FEW", ("uniform_price", "bill_sharing"))
+    monkeypatch.setattr(mechanism_behaviour, "SEEDS_QUICK", 1)
     found = mechanism_behaviour.answer(quick=True, folder=tmp_path)
     rows = {row["mechanism"]: row for row in found.rows}
     assert rows["bill_sharing"]["marking_up_pays_eur"] == rows["bill_sharing"]["others_gain_eur"] == 0.0
