@@ -229,7 +229,7 @@ class Journal:
             raise StorageError(f"{self.folder}: journal.sqlite has a table named {strange[0]!r}, which no run has")
         return names
 
-    def _digest(self, name: str, at: int, body: bytes) -> bytes:
+    def _digest(self, name: str, at: int, body: object) -> bytes:
         """Return the checksum of a row: of what stands in it, of its place, and of the run that it belongs to.
 
         What is no bytes has none that could be right.

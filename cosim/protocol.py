@@ -38,7 +38,7 @@ from cosim.negotiation import RoomGates, Terms
 from cosim.outages import planned_state, resupplied
 from cosim.plan_gate import cancelled, planned, told
 from cosim.rewiring import SECONDS_KEPT, Rewiring
-from cosim.room_gates import Granted, day_agreed, interval_agreed
+from cosim.room_gates import UNSPOKEN, Granted, day_agreed, interval_agreed
 from cosim.setting import Outlook, Setting
 from cosim.state import RunState
 from cosim.switch_gates import day_rewired, days_due
@@ -122,7 +122,7 @@ def _granted(
 ) -> Generator[Ask | Send | Gate, Any, Granted]:
     """Let the operator hand out room, or negotiate it."""
     if nobody(request):
-        return standing_grant(view), None, {}
+        return standing_grant(view), None, {} if setting.rooms is None else UNSPOKEN
     if setting.rooms is not None:
         grant, account, figures = yield from interval_agreed(setting.rooms, setting, state, now, view)
         return (yield Send(grant)), account, figures

@@ -93,42 +93,47 @@ def stack(rows: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
 
 
 def write_parquet(tables: Iterable[tuple[Path, dict[str, Any]]]) -> None:
-    """Write columns to Parquet files, each whole or not at all; a table without rows makes an empty file.
+    """Write columns to Parquet files, all of them before any takes its place; one without rows makes an empty file.
 
-    StorageError names the file that could not be written.
+    StorageError names the file that was written last.
     """
     import duckdb
 
-    folders: set[Path] = set()
-    with duckdb.connect(":memory:") as db:
-        db.execute("SET threads = 1")
-        for path, columns in tables:
-            try:
-                _write_one(db, path, columns)
-            except (duckdb.Error, OSError) as error:
-                raise StorageError(f"{path}: {error}") from error
-            folders.add(path.parent)
-    for folder in folders:
-        _settle(folder)
+    written: list[Path] = []
+    try:
+        with duckdb.connect(":memory:") as db:
+            db.execute("SET threads = 1")
+            for path, columns in tables:
+                written.append(path)
+                _write_beside(db, path, columns)
+        # The journal forgets its rows once they are here: they must survive a loss of power, too.
+        for path in written:
+            with _beside(path).open("rb+") as file:
+                os.fsync(file.fileno())
+        for path in written:
+            _beside(path).replace(path)
+        for folder in {path.parent for path in written}:
+            _settle(folder)
+    except (duckdb.Error, OSError) as error:
+        raise StorageError(f"{written[-1]}: {error}" if written else str(error)) from error
+    finally:
+        for path in written:
+            _beside(path).unlink(missing_ok=True)
 
 
-def _write_one(db: "duckdb.DuckDBPyConnection", path: Path, columns: dict[str, Any]) -> None:
-    """Write a table beside its file and rename it."""
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".tmp")
+
+
+def _write_beside(db: "duckdb.DuckDBPyConnection", path: Path, columns: dict[str, Any]) -> None:
+    """Write a table beside its file."""
     import pandas as pd
 
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        # An empty list says nothing of its type: text columns are named as such.
-        typed = {n: pd.array(c, dtype="string") if isinstance(c, list) else c for n, c in columns.items()}
-        db.register("rows", pd.DataFrame(typed, copy=False))
-        target = str(beside).replace("'", "''")
-        db.execute(f"COPY rows TO '{target}' (FORMAT parquet)")
-        # The journal forgets its rows once they are here: they must survive a loss of power, too.
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    # An empty list says nothing of its type: text columns are named as such.
+    typed = {n: pd.array(c, dtype="string") if isinstance(c, list) else c for n, c in columns.items()}
+    db.register("rows", pd.DataFrame(typed, copy=False))
+    target = str(_beside(path)).replace("'", "''")
+    db.execute(f"COPY rows TO '{target}' (FORMAT parquet)")
 
 
 def _settle(folder: Path) -> None:

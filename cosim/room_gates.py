@@ -7,7 +7,7 @@ changes is settled at the new prices (settlement 2). What is granted is always t
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -76,6 +76,10 @@ def interval_agreed(
         return letter, RoomAccount(RoomTrade.none(count), _trade(room, fair, price), np.zeros(count)), figures
     before, fair, day_price, top_up_eur = day
     return letter, RoomAccount(_trade(before, fair, day_price), _trade(room, before, price), top_up_eur), figures
+
+
+# What is recorded of an interval whose room nobody could talk about.
+UNSPOKEN: Final = {"room_rounds": 0.0, "room_settled": 0.0}
 
 
 @dataclass(frozen=True, slots=True)

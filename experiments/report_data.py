@@ -61,7 +61,7 @@ FROM held GROUP BY prosumer ORDER BY prosumer
 _INNER = """
 SELECT interval, quantile_cont(vm_pu, 0.05) AS low_pu, quantile_cont(vm_pu, 0.5) AS middle_pu,
        quantile_cont(vm_pu, 0.95) AS high_pu
-FROM buses WHERE NOT isnan(vm_pu) GROUP BY interval ORDER BY interval
+FROM buses WHERE vm_pu > 0 GROUP BY interval ORDER BY interval
 """
 
 _MONEY = """

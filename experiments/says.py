@@ -60,6 +60,8 @@ def voltages(intervals: Columns, limits: Limits) -> str:
     span = f"Voltages lie between {low:.4f} and {high:.4f} pu"
     if broken:
         beyond = max(high - limits.vm_max_pu, limits.vm_min_pu - low)
+        if beyond <= 0.0:
+            return f"{span} where there is one: {broken:,} bus-intervals are without voltage."
         return f"{span}: {broken:,} bus-intervals are beyond a limit, by up to {beyond:.4f} pu."
     room, side = min((limits.vm_max_pu - high, "upper"), (low - limits.vm_min_pu, "lower"))
     return f"{span} and never leave their limits; the {side} one is nearest, with {room:.4f} pu to spare."
@@ -133,7 +135,7 @@ def fairness(amounts: Mapping[str, np.ndarray], ginis: Mapping[str, float | None
 def rounds(count: np.ndarray, agreed: np.ndarray) -> str:
     """Say how soon talks about room end, and whether in agreement."""
     return (
-        f"Talks about room end within {np.median(count):.0f} rounds in half of the intervals and take {count.max()}"
+        f"Talks about room end within {np.median(count):.0f} round(s) in half of the intervals and take {count.max()}"
         f" at most; {_part(float(agreed.mean()))} end in agreement, the others with what the grid was shown to carry."
     )
 

@@ -16,17 +16,8 @@ from cosim.experiments.scenario import Scenario
 from cosim.models.errors import BadInputError
 
 CASES = Path(__file__).parent.parent / "cases" / "foreign"
-CODE = """
-%% convert branch impedances from Ohms to p.u.
-[PQ, PV, REF, NONE, BUS_I, BUS_TYPE, PD, QD, GS, BS, BUS_AREA, VM, ...
-    VA, BASE_KV, ZONE, VMAX, VMIN, LAM_P, LAM_Q, MU_VMAX, MU_VMIN] = idx_bus;
-Vbase = mpc.bus(1, BASE_KV) * 1e3;      %% in Volts
-Sbase = mpc.baseMVA * 1e6;              %% in VA
-mpc.branch(:, [BR_R BR_X]) = mpc.branch(:, [BR_R BR_X]) / (Vbase^2 / Sbase);
-
-%% convert loads from kW to MW
-mpc.bus(:, [PD, QD]) = mpc.bus(:, [PD, QD]) / 1e3;
-"""
+# What stands below the matrices: the conversions of units.
+CODE = (CASES / "small.m").read_text().rpartition("];\n")[2]
 
 
 def case33(code: str = CODE) -> str:

@@ -14,17 +14,15 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from typer.testing import CliRunner
 
-from cosim.experiments.cli import app
 from cosim.experiments.dashboard import panels
 from cosim.experiments.dashboard.page import Board
-from cosim.experiments.dashboard.serve import application, serving
+from cosim.experiments.dashboard.serve import application
 from cosim.experiments.dashboard.watch import Event, View, Watch
 from cosim.experiments.report_data import BAND, RunData
 from cosim.experiments.run import Request, Run, execute
 from cosim.journal import LATER, Journal, read_json, write_json
-from cosim.models.errors import BadInputError, StorageError
+from cosim.models.errors import StorageError
 
 PORT = 8050
 HOME = f"http://127.0.0.1:{PORT}"
@@ -219,75 +217,6 @@ def test_pace_is_that_of_late(lookout: Lookout) -> None:
     assert watch.look().quiet_s == 30.0
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        (f"127.0.0.1:{PORT}", 200),
-        (f"localhost:{PORT}", 200),
-        (f"LOCALHOST:{PORT}", 200),
-        (f"[::1]:{PORT}", 200),
-        ("127.0.0.1", 403),
-        (f"localhost:{PORT + 1}", 403),
-        (f"localhost.evil.example:{PORT}", 403),
-        (f"evil.example:{PORT}", 403),
-        (f"0.0.0.0:{PORT}", 403),
-        ("", 403),
-    ],
-)
-def test_only_this_machine_is_answered(client: Any, host: str, status: int) -> None:
-    """A page that points its own name at this machine (DNS rebinding) reads nothing, at any address."""
-    for path in ("/", "/anything", "/_dash-layout", "/_favicon.ico"):
-        assert client.get(path, headers={"Host": host}).status_code == status, path
-
-
-@pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", f"https://127.0.0.1:{PORT}", "http://127.0.0.1:1", ""]
-)
-def test_a_foreign_origin_is_refused(client: Any, origin: str) -> None:
-    """What another page asks of this one across sites is answered with 403."""
-    assert client.post(FILL, json={}, base_url=HOME, headers={"Origin": origin}).status_code == 403
-    assert client.get("/", base_url=HOME, headers={"Origin": origin}).status_code == 403
-
-
-def test_nothing_can_be_changed(client: Any) -> None:
-    """No address takes anything but a question, and the one that is posted to takes no flood."""
-    for rule in client.application.url_map.iter_rules():
-        for method in ("PUT", "DELETE", "PATCH", "POST", "OPTIONS"):
-            if (rule.rule, method) != (FILL, "POST"):
-                assert client.open(rule.rule, method=method, base_url=HOME).status_code == 405, rule
-    flood = client.post(FILL, data=b" " * (2 << 20), base_url=HOME, content_type="application/json")
-    assert flood.status_code in {400, 413, 500}
-
-
-def test_the_browser_is_told_to_refuse_the_rest(client: Any) -> None:
-    """Every answer carries a policy without an address, scripts by digest, no frames; the page names nobody else."""
-    for path in ("/", "/_dash-layout", "/no-such"):
-        headers = client.get(path, base_url=HOME).headers
-        policy = headers["Content-Security-Policy"]
-        assert policy.startswith("default-src 'none'; script-src 'self' 'sha256-")
-        assert "http" not in policy
-        assert "frame-ancestors 'none'" in policy
-        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
-        assert "Access-Control-Allow-Origin" not in headers
-    assert client.get("/", headers={"Host": "evil"}).headers["Content-Security-Policy"]
-    page = client.get("/", base_url=HOME).text
-    assert 'src="http' not in page
-    assert 'href="http' not in page
-    assert '"ui":false' in page
-
-
-def test_it_listens_on_loopback_only() -> None:
-    """The socket is bound to 127.0.0.1, and no option says otherwise."""
-    with serving(Path("nowhere")) as server:
-        assert server.server_address[0] == "127.0.0.1"
-        with (
-            pytest.raises(BadInputError, match=r"--port is \d+; it is not to be had"),
-            serving(Path("nowhere"), server.port),
-        ):
-            pass
-    assert "--host" not in CliRunner().invoke(app, ["dashboard", "--help"]).output
-
-
 def _flip(path: Path) -> None:
     body = bytearray(path.read_bytes())
     body[100:] = bytes(byte ^ 0xFF for byte in body[100:])
@@ -399,15 +328,6 @@ def test_a_run_begun_again_in_its_folder_is_another_run(lookout: Lookout, tmp_pa
     Journal.create(folder, {**read_json(lookout.folder / "manifest.json"), "asked_for": "another"}).close()
     assert watch.look().settled == 0
     assert panels.progress(watch.look()) == "Begun; no interval is settled yet."
-
-
-def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A clear sentence and exit code 2; a folder without a run is exit code 4."""
-    assert CliRunner().invoke(app, ["dashboard", str(tmp_path)]).exit_code == 4
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    told = CliRunner().invoke(app, ["dashboard", str(tmp_path)])
-    assert told.exit_code == 2
-    assert "this needs the extra `dash`: pip install 'cosim[dash]'" in told.stderr
 
 
 def test_ctrl_c_ends_it(lookout: Lookout) -> None:
