@@ -75,6 +75,14 @@ def test_blocks_run_in_order(page, tmp_path, monkeypatch):
             in_new_process(f"block{number}.py")
 
 
+@pytest.mark.parametrize("notebook", sorted((DOCS / "notebooks").glob("*.py")), ids=name_of)
+def test_notebooks_run(notebook, tmp_path, monkeypatch):
+    """A notebook is a script in jupytext's percent format: its cells run from top to bottom."""
+    monkeypatch.chdir(tmp_path)
+    assert "# %% [markdown]" in notebook.read_text()
+    in_new_process(str(notebook))
+
+
 def test_every_page_is_in_the_index():
     """The built documentation has every page in a table of contents."""
     listed = set(re.findall(r"^([a-z]+)$", (DOCS / "index.md").read_text(), re.MULTILINE))
