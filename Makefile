@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: install demo test check bench campaign docs clean
+.PHONY: install demo test check bench mutation campaign docs clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -31,6 +31,9 @@ check: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+mutation: install
+	$(BIN)/python -m benchmarks mutation
 
 docs: install
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'

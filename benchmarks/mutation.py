@@ -248,7 +248,8 @@ def _tested(module: str, mutant: Mutant | None) -> int:
         if mutant is not None:
             put_in(mutant)
         files = [str(_FOLDER / file) for file in TESTS[module]]
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not campaign"]
+        plugins = ["-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore:Module already imported"]
+        options = ["-x", "-q", "-m", "not campaign", *plugins]
         return int(pytest.main([*options, *files]) != 0)
     except BaseException:  # noqa: BLE001, a mutant that breaks the tests in any way has been noticed
         return 1

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from cosim.encoding import encode
+from cosim.experiments.repeat import toml
 from cosim.experiments.run import Request, execute
 from cosim.journal import LATER, Journal, read_manifest
 from cosim.models import series_parquet
@@ -110,19 +111,17 @@ def in_pack(ground: Ground) -> None:
             ground.cases[f"{name}-{suffix}"] = ["run", str(folder / f"bad.{suffix}"), "--out", str(folder / "run")]
 
 
-def in_networks(ground: Ground, every: bool) -> None:
-    """Add the networks of tests/bad that name code, or all that is bad."""
+def in_bad(ground: Ground, *, every: bool) -> None:
+    """Add the files of tests/bad that name code, or all of them."""
     for expected in sorted(BAD.glob("*/expected.toml")):
+        folder = shutil.copytree(expected.parent, ground.inside / expected.parent.name, symlinks=True)
         for name, case in tomllib.loads(expected.read_text(encoding="utf-8")).items():
-            names_code = any("is code and not data" in said for said in case["says"])
-            if name.endswith(".toml") or "set" in case or not (every or names_code):
-                continue
-            base = ground.inside / f"{expected.parent.name}-{name}"
-            shutil.copytree(expected.parent, base)
-            key = {".json": "grid.network", ".csv": "people.table"}.get(Path(name).suffix)
-            if key is not None and (expected.parent.name != "profiles"):
-                words = ["--set", f"{key}={name!r}", "--out", str(base / "run"), *RUN]
-                ground.cases[f"bad {base.name}"] = ["run", str(base / "base.toml"), *words]
+            if every or any("is code and not data" in said for said in case["says"]):
+                chosen = json.loads(json.dumps(case.get("set", {})).replace('"FILE"', json.dumps(name)))
+                words = [word for key, value in chosen.items() for word in ("--set", f"{key}={toml(value)}")]
+                scenario = folder / (name if name.endswith(".toml") else "base.toml")
+                out = ["--out", str(ground.inside / f"run-{len(ground.cases)}")]
+                ground.cases[f"{folder.name}/{name}"] = ["run", str(scenario), *words, *out, *RUN]
 
 
 def forge(folder: Path, change=dict, statements=()) -> None:
@@ -305,7 +304,7 @@ def tried(tmp_path_factory):
     ground = Ground(tmp_path_factory.mktemp("ground"))
     for add in (in_pack, in_manifests, in_journals, in_files):
         add(ground)
-    in_networks(ground, every=False)
+    in_bad(ground, every=False)
     return ground, audited(ground)
 
 
@@ -315,6 +314,7 @@ def test_data_never_becomes_code(tried, campaign_row):
     did = {name: case["did"] for name, case in told.items() if case["did"]}
     campaign_row("K", len(told), len(did), "packs, networks, run directories made up by others")
     assert did == {}
+    assert len(told) > 100
     assert (ground.outside / "victim").read_text() == "precious"
 
 
@@ -420,8 +420,9 @@ def test_links_are_refused_wherever_a_run_is_opened(tmp_path):
 def test_every_bad_file_under_audit(tmp_path, campaign_row):
     """All files of tests/bad that a pack can hold: refused, and nothing is touched."""
     ground = Ground(tmp_path)
-    in_networks(ground, every=True)
+    in_bad(ground, every=True)
     told = audited(ground)
     wrong = {name: case for name, case in told.items() if case["did"] or case["code"] not in REFUSED}
     campaign_row("K", len(told), len(wrong), "tests/bad under the audit hook")
     assert wrong == {}
+    assert len(told) > 150
