@@ -31,7 +31,7 @@ SAMPLE: Final = 60
 PATIENCE: Final = 10.0
 LEAST_S: Final = 30.0
 TESTS: Final = {
-    "cosim.models.market.settlement": ("models/market/test_settlement.py",),
+    "cosim.models.market.settlement": ("models/market/test_room_account.py", "models/market/test_settlement.py"),
     "cosim.models.market.ledger": ("models/market/test_settlement.py", "models/market/test_ledger.py"),
     "cosim.models.market.room_account": ("models/market/test_room_account.py", "models/market/test_settlement.py"),
     "cosim.models.envelope": ("models/test_envelope.py",),

@@ -126,11 +126,11 @@ class Journal:
         if not rows:
             return None
         tick, digest, body = rows[1 if previous else 0]
-        if self._digest("state", tick, body) == digest:
+        if self._is_whole("state", tick, body, digest):
             with storing(self.folder):
                 return tick, decode(body)
         sentence = f"{self.folder}: the state of tick {tick} is damaged (its checksum differs)"
-        older = [row for row in rows if row[0] < tick and self._digest("state", row[0], row[2]) == row[1]]
+        older = [row for row in rows if row[0] < tick and self._is_whole("state", row[0], row[2], row[1])]
         if older:
             sentence += f"; `cosim resume {self.folder} --from-previous` goes on from tick {older[0][0]}"
         raise StorageError(sentence)
@@ -142,7 +142,7 @@ class Journal:
             faults = [
                 f"{name} of interval {at} is damaged (its checksum differs)"
                 for at, name, digest, body in rows
-                if self._digest(name, at, body) != digest
+                if not self._is_whole(name, at, body, digest)
             ]
             kept = self._db.execute("SELECT file, digest FROM parts ORDER BY day, name")
             faults += [fault for file, digest in kept if (fault := self._part_fault(file, digest))]
@@ -157,7 +157,7 @@ class Journal:
         )
         with storing(self.folder):
             for interval, digest, body in self._db.execute(query, (name, first, last)):
-                if self._digest(name, interval, body) != digest:
+                if not self._is_whole(name, interval, body, digest):
                     raise StorageError(f"{self.folder}: {name} of interval {interval} is damaged")
                 yield interval, decode_columns(body)
 
@@ -229,13 +229,12 @@ class Journal:
             raise StorageError(f"{self.folder}: journal.sqlite has a table named {strange[0]!r}, which no run has")
         return names
 
-    def _digest(self, name: str, at: int, body: object) -> bytes:
-        """Return the checksum of a row: of what stands in it, of its place, and of the run that it belongs to.
+    def _is_whole(self, name: str, at: int, body: object, digest: object) -> bool:
+        """Say whether a row is what was written; a foreign file may hold anything in place of bytes."""
+        return isinstance(body, bytes) and self._digest(name, at, body) == digest
 
-        What is no bytes has none that could be right.
-        """
-        if not isinstance(body, bytes):
-            return b""
+    def _digest(self, name: str, at: int, body: bytes) -> bytes:
+        """Return the checksum of a row: of what stands in it, of its place, and of the run that it belongs to."""
         return hashlib.sha256(self._identity + f"{name}\x1f{at}\x1f".encode() + body).digest()
 
     def _part_digest(self, path: Path) -> bytes:

@@ -105,12 +105,17 @@ def scenario_text(name: str) -> str:
     """Return the text of a commented scenario."""
     head = HEAD.format(file=f"{name}/{name}.toml")
     values = {"name": name}
-    blocks = [head, *_fields(Scenario, "", values)]
-    for field, info in Scenario.model_fields.items():
+    return "\n".join([head, *_fields(Scenario, "", values), *_tables(Scenario, "")]) + "\n"
+
+
+def _tables(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Yield each section with its fields, and the sections within it after them."""
+    for field, info in model.model_fields.items():
         if section := _section(info):
-            title = f"\n# {(section.__doc__ or '').splitlines()[0]}\n[{field}]"
-            blocks += [title, *_fields(section, f"{field}.", {})]
-    return "\n".join(blocks) + "\n"
+            title = info.description or (section.__doc__ or "").splitlines()[0]
+            yield f"\n{_comment(title)}\n[{prefix}{field}]"
+            yield from _fields(section, f"{prefix}{field}.", {})
+            yield from _tables(section, f"{prefix}{field}.")
 
 
 def _section(info: FieldInfo) -> type[Section] | None:
