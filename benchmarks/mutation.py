@@ -37,7 +37,11 @@ TESTS: Final = {
     "cosim.models.envelope": ("models/test_envelope.py",),
     "cosim.agents.dso.envelopes.fair": ("agents/test_envelopes.py",),
     "cosim.agents.dso.corners": ("agents/test_corners.py",),
-    "cosim.agents.dso.corner_errors": ("agents/test_corners.py", "agents/test_envelopes.py"),
+    "cosim.agents.dso.corner_errors": (
+        "agents/test_corner_errors.py",
+        "agents/test_corners.py",
+        "agents/test_envelopes.py",
+    ),
     "cosim.journal": ("cosim/test_journal.py", "cosim/test_resume.py"),
     "cosim.journal_database": ("cosim/test_journal.py",),
     "cosim.encoding": ("cosim/test_encoding.py",),

@@ -5,6 +5,7 @@
     manifest.json     resolved scenario, seed, versions, input files; the result hash once the run has ended
     journal.sqlite    results, events and the complete state of a tick in ONE transaction; a list of sealed parts
     tables/*.parquet  per-agent tables, a part per day, written beside and renamed
+    network.json      a copy of the network, if the scenario names a file of its own
 
 Rows of a day stay in the journal until its parts are sealed; a crash between the rename and the transaction
 that lists a part leaves a file that nobody reads and that the resumed run replaces. Every state, row and part

@@ -47,7 +47,16 @@ def test_a_radial_feeder_has_two_corners():
 
 def test_rounding_is_not_physics():
     """Entries that are a billionth of their row's largest do not make corners of their own."""
-    assert len(Corners.of(np.array([[1.0, -1e-12], [1.0, 1.0]])).patterns) == 2
+    rows = np.array([[1.0, -1e-12], [1.0, 1.0]])
+    assert len(Corners.of(rows).patterns) == 2
+    assert len(Corners.of(np.array([[1.0, -1e-3], [1.0, 1.0]])).patterns) == 4
+
+
+def test_units_do_not_change_the_corners():
+    """What is small is small beside its row's largest, whether rows are in pu per kW or per GW."""
+    rows = np.array([[1.0, -1e-4, 0.5], [0.2, 0.0, 3.0]])
+    for unit in (1e-9, 1e9):
+        assert Corners.of(unit * rows).patterns.tolist() == Corners.of(rows).patterns.tolist()
 
 
 @pytest.fixture(params=["as the feeder is", "dense"])

@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
+from cosim.agents.dso.envelopes import fair
 from cosim.agents.dso.envelopes.fair import EqualEnvelopes, FairEnvelopes, MaxSumEnvelopes, ProportionalEnvelopes
 from cosim.agents.dso.envelopes.none import NoEnvelopes
 from cosim.agents.dso.envelopes.policy import wanted
 from cosim.agents.dso.envelopes.static import StaticEnvelopes
+from cosim.agents.dso.office import GridOffice
+from cosim.models.envelope import Envelopes
+from cosim.models.grid.state import Diverged
 from cosim.models.step import PassiveLoad
 
 RULES = (FairEnvelopes, EqualEnvelopes, ProportionalEnvelopes, MaxSumEnvelopes)
@@ -133,3 +137,34 @@ def test_wishes_are_cut_to_the_rating_and_widened_to_need(office, asked):
     assert bands.upper_kw.tolist() == rating.tolist()
     bands = wanted(asked(FIRM + 10.0, FIRM, FIRM + 20.0), office)
     assert bands.lower_kw.tolist() == FIRM.tolist()
+
+
+@pytest.mark.parametrize("policy", RULES)
+def test_ac_has_the_last_word_over_the_optimiser(policy, office, asked, monkeypatch):
+    """An allocation that is far too wide, up or down, is shrunk to what AC carries, and no farther than needed."""
+    asked_for = {"export": (FIRM, EVERYTHING), "import": (-EVERYTHING, FIRM), "both": (-EVERYTHING, EVERYTHING)}
+    monkeypatch.setattr(fair, "with_leftover", lambda bands, *_others: bands)
+    for lower, upper in asked_for.values():
+        monkeypatch.setattr(fair, "allocate", lambda _rule, _problem, bands=(lower, upper): Envelopes(*bands))
+        view = asked(lower, FIRM, upper)
+        bands, remarks = granted(policy, view, office)
+        assert remarks == []
+        assert worst(office, view, bands) == 0.0
+        assert bands.contains(FIRM).all()
+        wide = Envelopes(FIRM + 1.01 * (bands.lower_kw - FIRM), FIRM + 1.01 * (bands.upper_kw - FIRM))
+        assert worst(office, view, wide) > 0.0
+
+
+def test_corners_without_a_solution_are_approached_from_firm_power(office, asked, monkeypatch):
+    """Where not even voltages exist for what is asked for, what is granted has them, keeps limits and is used up."""
+    small, _ = granted(FairEnvelopes, asked(FIRM, FIRM, EVERYTHING), office)
+    ratings = 200.0 * office.connection_kw
+    monkeypatch.setattr(GridOffice, "connection_kw", property(lambda _office: ratings))
+    view = asked(FIRM, FIRM, 200.0 * EVERYTHING)
+    load = PassiveLoad(view.passive_kw, view.passive_kvar)
+    states = office.at_corners(wanted(view, office), view.request.reactive_kvar, load)
+    assert any(isinstance(state, Diverged) for state in states)
+    bands, remarks = granted(FairEnvelopes, view, office)
+    assert remarks == []
+    assert worst(office, view, bands) == 0.0
+    assert bands.upper_kw.sum() > 0.5 * small.upper_kw.sum()

@@ -149,3 +149,23 @@ def test_random_bytes_behind_the_mark_never_crash(data):
     """A record with a random body is read or refused, nothing else."""
     with contextlib.suppress(ValueError):
         decode(b"CSM1" + data)
+
+
+def test_a_memory_that_cannot_be_kept_says_which_part():
+    """Numbers of numpy become plain ones; for anything else the place is named, as when it is encoded."""
+    from cosim.encoding import NotPlainError, kept
+
+    again = kept({"weight": np.float64(2.0), "day": np.int64(3)})
+    assert again == {"weight": 2.0, "day": 3}
+    with pytest.raises(NotPlainError, match=r"state\.inner\[0\] is a object"):
+        kept({"inner": [object()]})
+
+
+@pytest.mark.parametrize("value", [3, [1], {"a": 1}, {"a": [1], "b": None}])
+def test_columns_are_lists_or_arrays(value):
+    """What is no table of columns is refused; both forms of a column pass."""
+    from cosim.encoding import decode_columns, encode
+
+    with pytest.raises(ValueError, match="no table of columns"):
+        decode_columns(encode(value))
+    assert list(decode_columns(encode({"a": np.arange(2), "b": ["x", "y"]}))) == ["a", "b"]

@@ -375,3 +375,40 @@ def test_what_a_killed_beginning_left_is_no_obstacle(tmp_path):
     (tmp_path / "manifest.json.tmp").write_text("{")
     Journal.create(tmp_path, {}).close()
     assert read_manifest(tmp_path) == {"format": FORMAT}
+
+
+def test_a_watched_journal_is_one_moment_and_leaves_no_trace(tmp_path):
+    """A watcher sees what was committed when it looked, with a writer at work or not, and can change nothing."""
+    writer = Journal.create(tmp_path / "run", {})
+    writer.commit(0, {"tick": 0}, {"meters": {"wh": np.arange(2)}}, 0)
+    first = Journal.watch(tmp_path / "run")
+    writer.commit(1, {"tick": 1}, {"meters": {"wh": np.arange(2)}}, 1)
+    second = Journal.watch(tmp_path / "run")
+    assert (first.last_interval(), second.last_interval()) == (0, 1)
+    for watched in (first, second):
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            watched._db.execute("DELETE FROM pending")
+        watched.close()
+    writer.close()
+    before = sorted(path.name for path in (tmp_path / "run").rglob("*"))
+    last = Journal.watch(tmp_path / "run")
+    assert last.last_interval() == 1
+    assert sorted(path.name for path in (tmp_path / "run").rglob("*")) == before
+    last.close()
+
+
+@pytest.mark.parametrize("way", [Journal.open, Journal.watch])
+def test_views_and_triggers_are_refused_whoever_opens(tmp_path, way):
+    """Reading a journal runs nothing that is in it."""
+    Journal.create(tmp_path / "run", {}).close()
+    with sqlite3.connect(tmp_path / "run" / "journal.sqlite") as db:
+        db.execute("CREATE TRIGGER more AFTER INSERT ON state BEGIN DELETE FROM parts; END")
+    db.close()
+    with pytest.raises(StorageError, match="holds the trigger 'more', which no journal has"):
+        way(tmp_path / "run")
+
+
+def test_a_writer_logs_ahead(journal):
+    """Write-ahead logging is on, and a commit waits for the disk only at checkpoints."""
+    assert journal._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert journal._db.execute("PRAGMA synchronous").fetchone() == (1,)

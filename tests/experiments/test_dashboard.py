@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -333,9 +334,14 @@ def test_a_run_begun_again_in_its_folder_is_another_run(lookout: Lookout, tmp_pa
 def test_ctrl_c_ends_it(lookout: Lookout) -> None:
     """It prints its address, answers there, and ends with exit code 0 and without another word."""
     words = [sys.executable, "-m", "cosim", "dashboard", str(lookout.folder), "--no-browser"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert "http://127.0.0.1:" in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        rest, wrong = process.communicate(timeout=20)
+    # a shell that runs the tests in the background lets its children ignore Ctrl-C
+    heard = {"preexec_fn": partial(signal.signal, signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heard) as process:
+        try:
+            assert process.stdout is not None
+            assert "http://127.0.0.1:" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            rest, wrong = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert (process.returncode, rest, wrong) == (0, "", "")

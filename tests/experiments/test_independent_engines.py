@@ -195,9 +195,8 @@ def check(found, kept: Settled, name: str, capsys) -> bool:
     """Say how far another engine is from what was recorded; whether that is near enough."""
     voltage, loss, exchange = differences(found, kept)
     with capsys.disabled():
-        print(
-            f"\n{name:40} {len(kept.p_kw):4} intervals: {voltage:.1e} pu, losses {loss:.1e} kW, upstream {exchange:.1e} kW"
-        )
+        print(f"\n{name:40} {len(kept.p_kw):4} intervals: {voltage:.1e} pu", end="")
+        print(f", losses {loss:.1e} kW, upstream {exchange:.1e} kW")
     return voltage < VOLTAGE_PU and max(loss, exchange) < POWER_KW
 
 

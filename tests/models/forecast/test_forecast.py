@@ -101,7 +101,9 @@ def test_persistence_repeats_the_latest_known_day(issued_at, later, count):
     first = issued_at + later
     asked = view(issued_at, first, count)
     times = np.tile(np.arange(2000), (2, 1)).astype(float)
-    answer = Persistence().forecast(replace(asked, past=lambda count: times[:, issued_at - count : issued_at], truth=None))
+    answer = Persistence().forecast(
+        replace(asked, past=lambda count: times[:, issued_at - count : issued_at], truth=None)
+    )
     target = np.arange(first, first + count)
     assert np.all((target - answer) % PER_DAY == 0)
     assert np.all((answer < issued_at) & (answer >= issued_at - PER_DAY))
