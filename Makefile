@@ -9,6 +9,7 @@ STAMP := .venv/installed
 install: $(STAMP)
 
 $(STAMP): pyproject.toml
+	@echo "setting up .venv: a minute or two for libraries, half a minute to compile kernels"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'

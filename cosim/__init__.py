@@ -54,5 +54,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List the public names beside what is already loaded."""
-    return sorted(set(globals()) | set(_PUBLIC))
+    """List what is public."""
+    return sorted({*_PUBLIC, *_ROOMS, "__doc__", "__version__"})

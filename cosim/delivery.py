@@ -28,6 +28,7 @@ from cosim.reviews import compared, reviewed
 from cosim.savings import Settled
 from cosim.setting import Setting
 from cosim.state import Pending, RunState
+from cosim.switch_gates import commanded
 from cosim.talk import Ask, Gate, Send
 from cosim.views import Outcome
 
@@ -45,10 +46,10 @@ class Switches:
     @classmethod
     def at(cls, setting: Setting, state: RunState, index: int) -> "Switches":
         """Look an interval up."""
-        real, now, before = state_at(setting, state, index), state.closed_at(index), state.closed_at(index - 1)
+        real = state_at(setting, state, index)
         if setting.rewiring is None:
             return cls(real, 0)
-        return cls(real, int((setting.closed_in(now) != setting.closed_in(before)).sum()))
+        return cls(real, int((commanded(setting, state, index) != commanded(setting, state, index - 1)).sum()))
 
 
 def metered(setting: Setting, state: RunState, interval: Interval) -> Generator[Ask | Send | Gate, Any, GridReading]:
@@ -56,8 +57,8 @@ def metered(setting: Setting, state: RunState, interval: Interval) -> Generator[
     index, held = interval.index, state.pending.pop(interval.index)
     switches, lit = Switches.at(setting, state, index), lit_at(setting, state, index)
     truth = setting.truth_in(switches.closed)
-    exogenous, asked = yield Ask("forecaster", "actual", (interval,))
-    exogenous = lit.weather(exogenous, setting.community.portfolio.generation.curtailable)
+    weather, asked = yield Ask("forecaster", "actual", (interval,))
+    exogenous = lit.weather(weather, setting.community.portfolio.generation.curtailable)
     commitment = _commitment(setting, held, interval)
     decisions = Decisions(held.set_points, lit.bands(enforced(setting, held, index)))
     with section("power_flow"):
@@ -75,12 +76,21 @@ def metered(setting: Setting, state: RunState, interval: Interval) -> Generator[
     yield Send(Bills(index, money=money))
     told = tables(setting, held, asked, passive, result, commitment, metered_wh, money, switches)
     outcome = Settled(state.devices, result.state, delivery, money)
-    yield from compared(setting, state, outcome, exogenous, commitment.prices, interval, told)
+    yield from compared(setting, state, outcome, weather, commitment.prices, interval, told)
+    if setting.price_losses:
+        _losses_told(state, held, index, told)
     yield Ask("recorder", "keep", (told,))
     yield Ask("prosumers", "learn", (_outcome(setting, held, metered_wh, money, commitment, interval),))
     yield from reviewed(setting, state, index + 1)
     state.devices = result.state
     return reading
+
+
+def _losses_told(state: RunState, held: Pending, index: int, told: Tables) -> None:
+    """Add what losses were priced at to the tables; keep what was nominated, for pricing those of the next interval."""
+    state.nominated_kva = np.stack([held.nominated_kw, held.nominated_kvar])
+    told["prosumers"]["loss_eur_per_kwh"] = state.loss_prices.pop(index, np.zeros(len(held.nominated_kw)))
+    told["trades"]["loss_eur_per_kwh"] = held.trades.loss_eur_per_kwh
 
 
 def _commitment(setting: Setting, held: Pending, interval: Interval) -> Commitment:
@@ -198,7 +208,8 @@ def tables(
             **({"closed": setting.closed_in(switches.closed)} if setting.switches_move else {}),
         },
         "intervals": _interval_row(setting, held, asked, passive, grid, commitment)
-        | ({} if setting.rewiring is None else {"switched": np.array([float(switches.operated)])}),
+        | ({} if setting.rewiring is None else {"switched": np.array([float(switches.operated)])})
+        | ({"dark_buses": np.array([float((~grid.energised).sum())])} if setting.faults.branches else {}),
     }
 
 

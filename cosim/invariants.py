@@ -90,7 +90,10 @@ def _check_devices(
 
 
 def energy_residual_wh(passive: PassiveLoad, result: StepResult, grid: GridState, interval: Interval) -> float:
-    """Return what is missing between device energies, passive load, losses and the slack's reading (Wh)."""
+    """Return what is missing between device energies, passive load, losses and the slack's reading (Wh).
+
+    Nobody is metered where there is no voltage: what is billed there without being supplied is missing.
+    """
     delivery = result.delivery
     devices = (
         delivery.demand_kw,
@@ -100,7 +103,7 @@ def energy_residual_wh(passive: PassiveLoad, result: StepResult, grid: GridState
         delivery.battery_kw,
         delivery.generation_kw,
     )
-    injected_kw = float(sum(column.sum() for column in devices)) + float(passive.p_kw.sum()) + grid.unsupplied_kw
+    injected_kw = float(sum(column.sum() for column in devices)) + float(passive.p_kw.sum())
     return abs(interval.energy_kwh(injected_kw + grid.slack_kw - grid.loss_kw)) * WH_PER_KWH
 
 
@@ -108,6 +111,9 @@ def _check_energy(passive: PassiveLoad, result: StepResult, grid: GridState, int
     gap = energy_residual_wh(passive, result, grid, interval)
     if not gap < ENERGY_TOLERANCE_WH:
         raise SimulationError(f"{where}: meters, losses and slack do not add up, {gap:.3f} Wh are missing")
+    dark = interval.energy_kwh(grid.unsupplied_kw) * WH_PER_KWH
+    if not dark < ENERGY_TOLERANCE_WH:
+        raise SimulationError(f"{where}: meters, losses and slack do not add up, {dark:.3f} Wh have no voltage")
 
 
 def _check_engines(

@@ -33,9 +33,9 @@ def mishaps(
     """Yield causes and sentences for the event table."""
     share, result, _ = carried
     if lit.buses is not None and lit.rows is not None:
-        unserved_kwh = -interval.energy_kwh(float(asked.p_kw[~lit.buses].sum()))
-        said = f"{int((~lit.rows).sum())} prosumers and {unserved_kwh:.3f} kWh of passive load are without voltage"
-        yield "cut_off", said
+        people, unserved_kwh = int((~lit.rows).sum()), -interval.energy_kwh(float(asked.p_kw[~lit.buses].sum()))
+        if people or unserved_kwh:
+            yield "cut_off", f"{people} prosumers and {unserved_kwh:.3f} kWh of passive load are without voltage"
     if share < 1.0:
         yield "diverged", f"only {share:.0%} could be carried"
     if result.unsettled_kva > 0.0:

@@ -1,8 +1,12 @@
 """Branches that are forced open or closed during a run: what has voltage, what plans are made with, who supplies again.
 
-An operator notices at the beginning of an interval what has happened by then; what was decided before runs into it. Its
-plans are made with a switch state in which everybody has voltage. A connection point without voltage exchanges nothing:
-its own controller feeds it from roof and battery as far as they go, and the rest is unserved.
+An operator notices at the beginning of an interval what has happened by then; what was decided before runs into it.
+From then on everybody computes with the grid as it stands, in which buses without voltage carry nothing and break no
+limit. A connection point without voltage exchanges nothing: its own controller feeds it from roof and battery as far as
+they go, and the rest is unserved.
+
+Ties that are closed around an outage (`RunState.ties`) come on top of the states that are ordered for a sound grid, so
+that these hold again when the branch is repaired. A branch that is forced is nobody's operation.
 """
 
 from collections.abc import Generator
@@ -12,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from cosim.foreseen import natural_kw
-from cosim.messages import OPERATOR, SwitchOrder
+from cosim.messages import OPERATOR, RoomRequest, SwitchOrder
 from cosim.models.devices.columns import Exogenous
 from cosim.models.envelope import Envelopes
 from cosim.models.grid.topology import islands
@@ -20,7 +24,7 @@ from cosim.models.step import Community, PassiveLoad
 from cosim.models.time import Horizon
 from cosim.setting import Setting
 from cosim.state import RunState
-from cosim.switch_gates import carried_out, switch_view
+from cosim.switch_gates import commanded, noted, switch_view
 from cosim.talk import Ask, Gate, Send
 from cosim.views import ProsumersView
 
@@ -49,6 +53,13 @@ class Lit:
             return bands
         return Envelopes(np.where(self.rows, bands.lower_kw, 0.0), np.where(self.rows, bands.upper_kw, 0.0))
 
+    def asked(self, request: RoomRequest) -> RoomRequest:
+        """Return a request (n,) in which dark connection points ask for nothing."""
+        if self.rows is None:
+            return request
+        names = ("lower_kw", "upper_kw", "firm_kw", "reactive_kvar")
+        return replace(request, **{name: np.where(self.rows, getattr(request, name), 0.0) for name in names})
+
     def weather(self, exogenous: Exogenous, curtailable: np.ndarray) -> Exogenous:
         """Return what an interval brings (n,): generation that cannot be held back trips where it is dark."""
         if self.rows is None:
@@ -61,27 +72,17 @@ def state_at(setting: Setting, state: RunState, index: int) -> np.ndarray | None
 
     Branches that are forced override what was ordered.
     """
-    ordered = state.closed_at(index)
     if not setting.faults.branches:
-        return ordered
-    forced = setting.faults.forced(setting.closed_in(ordered), index, max(state.tick, 0))
-    return ordered if (forced == setting.closed_in(ordered)).all() else forced
+        return state.closed_at(index)
+    real = setting.faults.forced(commanded(setting, state, index), index, max(state.tick, 0))
+    return None if (real == setting.truth.feeder.closed).all() else real
 
 
 def lit_at(setting: Setting, state: RunState, index: int) -> Lit:
-    """Return what has voltage in an interval that has it while no branch is forced, as far as it has shown by now."""
-    forced, ordered = state_at(setting, state, index), state.closed_at(index)
-    if forced is ordered:
+    """Return what has voltage in an interval, as far as it has shown by now."""
+    if setting.all_lit and not setting.faults.branches:
         return Lit()
-    feeder = setting.truth.feeder
-    return Lit.of(islands(feeder, forced) | ~islands(feeder, setting.closed_in(ordered)), setting.community)
-
-
-def planned_state(setting: Setting, state: RunState, index: int) -> np.ndarray | None:
-    """Return the switch state (L,) that plans of an interval are made with: the ordered one where some are dark."""
-    return (
-        state.closed_at(index) if lit_at(setting, state, index).buses is not None else state_at(setting, state, index)
-    )
+    return Lit.of(islands(setting.truth.feeder, state_at(setting, state, index)), setting.community)
 
 
 def resupplied(
@@ -90,18 +91,24 @@ def resupplied(
     """Let the operator close ties around what is out of service; return what has voltage in an interval then."""
     index = view.interval.index
     lit, rewiring = lit_at(setting, state, index), setting.rewiring
-    if lit.buses is None or rewiring is None or setting.faults.silent(OPERATOR, index):
+    known = [one.span for one in setting.faults.branches if index in one.span and one.span.begin <= max(now, 0)]
+    if lit.buses is None or rewiring is None or not known or setting.faults.silent(OPERATOR, index):
         return lit
-    forced = setting.closed_in(state_at(setting, state, index))
-    before = setting.closed_in(state.closed_at(index))
+    real = setting.closed_in(state_at(setting, state, index))
     one = Horizon(view.interval, (1,))
     ahead = PassiveLoad(passive.p_kw[None, :], passive.q_kvar[None, :])
     net_kw, kvar = natural_kw(view)[:, :1], view.expected.demand_kvar[:, None]
-    seen = replace(switch_view(setting, rewiring, state, now, one, net_kw, kvar, ahead, index), closed=forced)
-    found = yield Ask("operator", "resupply", (seen, setting.faults.stuck(len(before), index)))
-    if not (found == forced).all():
-        yield from carried_out(setting, state, now, [SwitchOrder(index, found)])
-        repaired = min(one.span.end for one in setting.faults.branches if index in one.span)
-        if repaired < setting.intervals and repaired not in state.switches:
-            yield from carried_out(setting, state, now, [SwitchOrder(repaired, before)])
+    seen = replace(switch_view(setting, rewiring, state, now, one, net_kw, kvar, ahead, index), closed=real)
+    found = yield Ask("operator", "resupply", (seen, setting.faults.stuck(len(real), index)))
+    if (found == real).all():
+        return lit
+    before = commanded(setting, state, index)
+    order = yield Send(SwitchOrder(index, before | (found & ~real)))
+    # Until something is repaired, or another state is ordered, on which the same ties might close loops.
+    until = min([*(span.end for span in known), *(first for first in state.switches if first > index)])
+    closed = order.closed & ~setting.closed_in(state.closed_at(index))
+    state.ties |= dict.fromkeys(range(index, min(until, setting.intervals)), closed)
+    yield from noted(setting, now, index, before, order.closed)
+    if until < setting.intervals:
+        yield from noted(setting, now, until, order.closed, order.closed & ~closed)
     return lit_at(setting, state, index)

@@ -17,10 +17,10 @@ from cosim.models.market.order import WH_PER_KWH
 from cosim.models.market.room_account import RoomAccount
 from cosim.models.step import Decisions, StepResult, power_flow, step, whole_wh
 from cosim.models.stopwatch import section
-from cosim.outages import planned_state
+from cosim.outages import Lit, state_at
 from cosim.setting import Outlook, Setting
 from cosim.state import Pending, RunState
-from cosim.switch_gates import relieved
+from cosim.switch_gates import commanded, relieved
 from cosim.talk import Ask, Gate, Send, Talk
 from cosim.unheard import granted, nobody, reckoned, where_heard
 from cosim.views import PlanView, ProsumersView
@@ -63,12 +63,15 @@ def planned(
     price: float | None,
     account: RoomAccount | None,
     figures: dict[str, float],
+    lit: Lit,
 ) -> Talk:
     """Redispatch, nominate, check; tighten at most n rounds, then curtail; commit what came of it."""
     index = view.interval.index
     plan = yield from _nominated(setting, state, view, outlook, request)
     first, rounds, checks, curtailed_kw, voided_wh = plan, 0, 1, 0.0, 0
-    rewiring = setting.rewiring if plan.breaks_limits and setting.rescue else None
+    # Around an outage ties are closed; what a sound grid would gain by other switches is not asked then.
+    sound = (setting.closed_in(state_at(setting, state, index)) == commanded(setting, state, index)).all()
+    rewiring = setting.rewiring if plan.breaks_limits and setting.rescue and sound else None
     if (
         rewiring is not None
         and rewiring.on_violation
@@ -85,18 +88,19 @@ def planned(
             outlook.passive.p_kw,
             outlook.passive.q_kvar,
             rounds,
-            planned_state(setting, state, index),
+            state_at(setting, state, index),
         )
         if rounds == setting.tighten_rounds:
             before = plan.result.delivery.net_kw
             grant = yield Send((yield Ask("operator", "curtail", (shown,))))
-            view = replace(view, envelopes=granted(grant, view.envelopes))
+            view = replace(view, envelopes=lit.bands(granted(grant, view.envelopes)))
             plan = yield from _nominated(setting, state, view, outlook, request, plan.decisions)
             checks += 1
             curtailed_kw = float(np.abs(plan.result.delivery.net_kw - before).sum())
             break
         grant = yield Send((yield Ask("operator", "tighten", (shown,))))
-        promised, view = grant.envelopes, replace(view, envelopes=granted(grant, view.envelopes))
+        promised = lit.bands(grant.envelopes)
+        view = replace(view, envelopes=lit.bands(granted(grant, view.envelopes)))
         kept = yield from cancelled(setting, view, promised, trades)
         voided_wh += trades.volume_wh - kept.volume_wh
         trades = kept
@@ -139,7 +143,7 @@ def _nominated(
     set_points = decisions.set_points if decisions else (yield Ask("prosumers", "dispatch", (view,)))
     yield Gate(setting.nomination_window_s)
     held = Decisions(set_points, view.envelopes)
-    flow = setting.truth_in(planned_state(setting, state, view.interval.index))
+    flow = setting.truth_in(state_at(setting, state, view.interval.index))
     with section("power_flow"):
         result = step(
             setting.community,

@@ -35,7 +35,7 @@ from cosim.models.static_bands import static_bands
 from cosim.models.step import Decisions
 from cosim.models.time import Horizon, Interval
 from cosim.negotiation import RoomGates, Terms
-from cosim.outages import planned_state, resupplied
+from cosim.outages import Lit, resupplied, state_at
 from cosim.plan_gate import cancelled, planned, told
 from cosim.rewiring import SECONDS_KEPT, Rewiring
 from cosim.room_gates import UNSPOKEN, Granted, day_agreed, interval_agreed
@@ -97,10 +97,11 @@ def decided(setting: Setting, state: RunState, now: int, interval: Interval) -> 
     view = _view(setting, state, setting.horizon(interval.index), outlook)
     lit = yield from resupplied(setting, state, now, view, outlook.passive)
     outlook = replace(outlook, passive=lit.passive(outlook.passive))
+    view = replace(view, expected=lit.weather(view.expected, view.portfolio.generation.curtailable))
     request, account, promised = None, None, view.envelopes
     figures: dict[str, float] = {}
     if setting.envelopes:
-        request = yield from _requested(view)
+        request = yield from _requested(view, lit)
         grant, account, figures = yield from _granted(setting, state, now, view, request, outlook)
         promised = lit.bands(grant.envelopes)
         standing = static_bands(view.connection_kw, view.power_range.firm_kw)
@@ -114,7 +115,7 @@ def decided(setting: Setting, state: RunState, now: int, interval: Interval) -> 
         elif account is not None:  # otherwise nothing has been negotiated
             trades, price = yield from _pooled(setting, view, promised)
         view = yield from told(setting, view, trades, price)
-    yield from planned(setting, state, now, view, outlook, request, promised, trades, price, account, figures)
+    yield from planned(setting, state, now, view, outlook, request, promised, trades, price, account, figures, lit)
 
 
 def _granted(
@@ -126,7 +127,7 @@ def _granted(
     if setting.rooms is not None:
         grant, account, figures = yield from interval_agreed(setting.rooms, setting, state, now, view)
         return (yield Send(grant)), account, figures
-    closed = planned_state(setting, state, view.interval.index)
+    closed = state_at(setting, state, view.interval.index)
     shown = GrantView(view.interval, request, outlook.passive.p_kw, outlook.passive.q_kvar, closed)
     grant = yield Ask("operator", "grant", (shown,))
     return (yield Send(grant)), None, {}
@@ -192,7 +193,7 @@ def _held(state: RunState, index: int, exogenous: Exogenous) -> Decisions:
     return Decisions(pending.set_points, pending.envelopes)
 
 
-def _requested(view: ProsumersView) -> Generator[Ask | Send | Gate, Any, RoomRequest]:
+def _requested(view: ProsumersView, lit: Lit) -> Generator[Ask | Send | Gate, Any, RoomRequest]:
     bands = yield Ask("prosumers", "request", (view,))
     letter = RoomRequest(
         view.interval.index,
@@ -201,7 +202,7 @@ def _requested(view: ProsumersView) -> Generator[Ask | Send | Gate, Any, RoomReq
         firm_kw=view.power_range.firm_kw,
         reactive_kvar=view.expected.demand_kvar,
     )
-    return assumed((yield Send(letter)), view.connection_kw)
+    return lit.asked(assumed((yield Send(letter)), view.connection_kw))
 
 
 def _traded(

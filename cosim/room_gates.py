@@ -20,6 +20,7 @@ from cosim.models.market.settlement import LONG_FACTOR, SHORT_FACTOR, dearer
 from cosim.models.market.tariff import Prices
 from cosim.models.time import Horizon
 from cosim.negotiation import RoomGates, Terms, negotiated
+from cosim.outages import state_at
 from cosim.room_views import NegotiationView, PassiveMargin, RoomGrant, RoomView
 from cosim.setting import Setting
 from cosim.state import CommittedDay, RunState
@@ -36,7 +37,7 @@ def day_agreed(
 ) -> Said:
     """Negotiate the day that a view looks at, commit it, and top up who would have done better with the fair room."""
     horizon = view.horizon
-    closed = state.closed_at(horizon.first.index)
+    closed = state_at(setting, state, horizon.first.index)
     opened = yield from _opened(gates, terms, setting, now, view, horizon.steps, None, closed)
     grant = yield from _talked(terms, view, opened)
     room, fair, price = (part.stacked() for part in (grant.room, grant.fair, grant.price))
@@ -65,7 +66,7 @@ def interval_agreed(
     # Beyond an operation of switches the grid is another one, of which nothing is promised yet.
     steps = len(state.stretches(ahead)[0])
     committed = state.committed(index, steps)
-    closed = state.closed_at(index)
+    closed = state_at(setting, state, index)
     opened = yield from _opened(gates, gates.interval, setting, now, view, steps, committed, closed)
     grant = yield from _talked(gates.interval, view, opened)
     room, fair, price = (part.stacked()[..., 0] for part in (grant.room, grant.fair, grant.price))

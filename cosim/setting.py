@@ -1,6 +1,7 @@
 """What holds throughout a run: who stands where, what comes from outside, which steps are on."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from cosim.models.grid.batch import BatchFlow
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.grid.second_start import SecondStart
 from cosim.models.grid.state import Limits
+from cosim.models.grid.topology import islands
 from cosim.models.market.tariff import PriceSeries, Tariff
 from cosim.models.step import Community, PassiveLoad
 from cosim.models.time import Horizon, Interval
@@ -123,6 +125,11 @@ class Setting:
     def switches_move(self) -> bool:
         """Whether the switch state may change during the run."""
         return self.rewiring is not None or bool(self.faults.branches)
+
+    @cached_property
+    def all_lit(self) -> bool:
+        """Whether every bus has voltage in the switch state of the network's file, and so in every state ordered."""
+        return bool(islands(self.truth.feeder).all())
 
     def closed_in(self, closed: np.ndarray | None) -> np.ndarray:
         """Return a switch state (L,): that of the network's file where None is given."""

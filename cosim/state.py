@@ -83,8 +83,10 @@ class RunState:
     """Where a run stands: next tick, devices as last metered, what is pending, the result so far.
 
     `days` holds what day gates have committed, by the first interval of the day; `switches` what switch state (L,)
-    holds from an interval on, nothing while it is that of the network's file; `books` the orders for intervals that are
-    not over yet, where they are recorded; `savings` what prosumers compare, where they review their strategies.
+    holds from an interval on, nothing while it is that of the network's file; `ties` which branches (L,) are closed on
+    top of that in an interval, around an outage; `books` the orders for intervals that are not over yet, where they are recorded; `savings` what prosumers compare, where they review their strategies. Where
+    losses are priced, `loss_prices` are those told (n,) for intervals that are not over yet, and `nominated_kva` net
+    and reactive power (2, n) nominated for the last one that is.
     """
 
     tick: int
@@ -92,8 +94,11 @@ class RunState:
     pending: dict[int, Pending] = field(default_factory=dict)
     days: dict[int, CommittedDay] = field(default_factory=dict)
     switches: dict[int, np.ndarray] = field(default_factory=dict)
+    ties: dict[int, np.ndarray] = field(default_factory=dict)
     books: dict[int, Orders] = field(default_factory=dict)
     savings: Savings | None = None
+    loss_prices: dict[int, np.ndarray] = field(default_factory=dict)
+    nominated_kva: np.ndarray | None = None
     last_price_eur_per_kwh: float | None = None
     digest: bytes = EMPTY_DIGEST
 
@@ -124,10 +129,20 @@ class RunState:
 
     def stretches(self, day: range) -> list[range]:
         """Cut a range of intervals where switches are operated."""
-        cuts = sorted({day.start, *(first for first in self.switches if first in day and self._operated_at(first))})
+        cuts = sorted({day.start, *(first for first in self.moments() if first in day and self._operated_at(first))})
         return [range(first, end) for first, end in pairwise([*cuts, day.stop])]
 
+    def moments(self) -> set[int]:
+        """Return the intervals from which another switch state may hold than before."""
+        return self.switches.keys() | {at for tied in self.ties for at in (tied, tied + 1) if self._tied_at(at)}
+
+    def _tied_at(self, index: int) -> bool:
+        before, after = self.ties.get(index - 1), self.ties.get(index)
+        return after is not before and (before is None or after is None or bool((before != after).any()))
+
     def _operated_at(self, index: int) -> bool:
+        if self._tied_at(index):
+            return True
         before, after = self.closed_at(index - 1), self.closed_at(index)
         return before is None or after is None or bool((before != after).any())
 
@@ -135,6 +150,7 @@ class RunState:
         """Drop switch states that no longer hold in an interval."""
         holds = max((first for first in self.switches if first <= index), default=index)
         self.switches = {first: closed for first, closed in self.switches.items() if first >= holds}
+        self.ties = {at: closed for at, closed in self.ties.items() if at >= index}
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as nested dicts of arrays, numbers and strings."""
@@ -144,8 +160,11 @@ class RunState:
             "pending": {str(index): pending.to_plain() for index, pending in sorted(self.pending.items())},
             "days": {str(first): _columns(day) for first, day in sorted(self.days.items())},
             "switches": {str(first): closed for first, closed in sorted(self.switches.items())},
+            "ties": {str(at): closed for at, closed in sorted(self.ties.items())},
             "books": {str(index): _columns(book) for index, book in sorted(self.books.items())},
             "savings": None if self.savings is None else self.savings.to_plain(),
+            "loss_prices": {str(index): price for index, price in sorted(self.loss_prices.items())},
+            "nominated_kva": self.nominated_kva,
             "last_price_eur_per_kwh": self.last_price_eur_per_kwh,
             "digest": self.digest.hex(),
         }
@@ -159,8 +178,11 @@ class RunState:
             pending={int(index): Pending.from_plain(item) for index, item in plain["pending"].items()},
             days={int(first): CommittedDay(**day) for first, day in plain["days"].items()},
             switches={int(first): closed for first, closed in plain["switches"].items()},
+            ties={int(at): closed for at, closed in plain["ties"].items()},
             books={int(index): Orders(**book) for index, book in plain["books"].items()},
             savings=None if plain["savings"] is None else Savings.from_plain(plain["savings"]),
+            loss_prices={int(index): price for index, price in plain["loss_prices"].items()},
+            nominated_kva=plain["nominated_kva"],
             last_price_eur_per_kwh=plain["last_price_eur_per_kwh"],
             digest=bytes.fromhex(plain["digest"]),
         )

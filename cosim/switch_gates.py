@@ -4,8 +4,9 @@ At the day gate, before any room of that day is granted, prosumers nominate the 
 states for it; a run that begins does so for what is left of its first day. Within a day it reconsiders where a plan
 breaks limits, for that interval, and where prosumers are far from what they nominated, for the rest of the day.
 
-The switch state of an interval is one value of the run's state (`RunState.switches`). Who computes with the grid is
-given it together with the interval: the plan's power flow, the operator's desk, delivery, the twin, the tables.
+The switch state of an interval is one value of the run's state (`RunState.switches`, and `ties` around an outage). Who
+computes with the grid is given it together with the interval: the plan's power flow, the operator's desk, delivery, the
+twin, the tables.
 """
 
 from collections.abc import Generator
@@ -51,6 +52,7 @@ def day_rewired(setting: Setting, terms: Rewiring, state: RunState, now: int, vi
     end = horizon.first.index + horizon.base_intervals
     stale = [first for first in state.switches if horizon.first.index <= first < end]
     state.switches = {first: closed for first, closed in state.switches.items() if first not in stale}
+    state.ties = {at: closed for at, closed in state.ties.items() if not horizon.first.index <= at < end}
     yield from carried_out(setting, state, now, orders)
 
 
@@ -95,9 +97,15 @@ def switch_view(
 def operated(setting: Setting, state: RunState, span: range) -> np.ndarray:
     """Count how often each switch is operated at the beginnings of a range of intervals, int64 (L,)."""
     count = np.zeros(len(setting.truth.feeder.closed), dtype=np.int64)
-    for first in sorted(first for first in state.switches if first in span):
-        count += setting.closed_in(state.closed_at(first)) != setting.closed_in(state.closed_at(first - 1))
+    for first in sorted(first for first in state.moments() if first in span):
+        count += commanded(setting, state, first) != commanded(setting, state, first - 1)
     return count
+
+
+def commanded(setting: Setting, state: RunState, index: int) -> np.ndarray:
+    """Return the switch state of an interval (L,) as its operator wants it: what was ordered, and ties beside it."""
+    ordered, ties = setting.closed_in(state.closed_at(index)), state.ties.get(index)
+    return ordered if ties is None else ordered | ties
 
 
 def carried_out(setting: Setting, state: RunState, now: int, orders: list[SwitchOrder]) -> Said:
@@ -106,9 +114,14 @@ def carried_out(setting: Setting, state: RunState, now: int, orders: list[Switch
         arrived: SwitchOrder = yield Send(order)
         before = setting.closed_in(state.closed_at(order.interval - 1))
         state.switches[order.interval] = arrived.closed
-        if (arrived.closed != before).any():
-            said = f"from interval {order.interval}: {_said(setting, before, arrived.closed)}"
-            yield Ask("recorder", "note", (max(now, 0), "operator", "switched", said))
+        yield from noted(setting, now, order.interval, before, arrived.closed)
+
+
+def noted(setting: Setting, now: int, index: int, before: np.ndarray, after: np.ndarray) -> Said:
+    """Note which switches are operated at the beginning of an interval, if any are."""
+    if (after != before).any():
+        said = f"from interval {index}: {_said(setting, before, after)}"
+        yield Ask("recorder", "note", (max(now, 0), "operator", "switched", said))
 
 
 def _said(setting: Setting, before: np.ndarray, after: np.ndarray) -> str:

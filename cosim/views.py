@@ -217,7 +217,7 @@ class LossView:
 
     Attributes:
         interval: that the market clears for.
-        net_kw: net powers that prosumers nominated for the interval before (n,), zeros before the first.
+        net_kw: net powers that prosumers nominated for the interval before (n,), zeros before the first of a run.
         reactive_kvar: their reactive power (n,).
         passive_kw: forecast passive load at the feeder's buses (B,).
         passive_kvar: its reactive power (B,).

@@ -3,6 +3,9 @@
 Exit codes: 0 ok, 2 bad input, 3 simulation failed, 4 storage failed, 130 interrupted.
 """
 
+from importlib.metadata import version as installed
+from typing import Annotated
+
 import typer
 
 from cosim.experiments.commands.dashboard import dashboard
@@ -23,6 +26,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _say_version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cosim {installed('cosim')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _cosim(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=lambda wanted: _say_version(wanted=wanted)),
+    ] = False,
+) -> None:
+    pass
+
+
 # In the order of the help page.
 for _command in (
     run,

@@ -89,7 +89,7 @@ def compare_text(found: Mapping[str, Any]) -> str:
         [
             *listed,
             "; ".join(said),
-            *(["", "Told otherwise:", text_table(settings)] if settings else ["no setting differs but the seed"]),
+            *(["", "Told otherwise:", text_table(settings)] if settings else ["Nothing was told otherwise."]),
             *(["", "Differs most, by share of the larger value:", text_table(most)] if most else []),
             "",
             "Key figures:",

@@ -1,5 +1,7 @@
 """From another tool's network to a file that a scenario can name: converted, written, read back and solved."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,14 @@ def convert(case: Path, out: Path) -> dict[str, Any]:
     out.write_text(converted.to_json(), encoding="utf-8")
     try:
         figures = snapshot(str(out), None, 1.0)
-    except BadInputError:
+    except BadInputError as error:
         out.unlink()
-        raise
-    return {"network": str(out), "notes": list(converted.notes), **figures}
+        # the file that was read is the one to mend
+        raise BadInputError(replace(fault, file=str(case)) for fault in error.faults) from None
+    return {"network": str(out), "notes": [*converted.notes, *_islands(figures)], **figures}
+
+
+def _islands(figures: dict[str, Any]) -> Iterator[str]:
+    """Say what is connected to nothing upstream."""
+    if figures["dead_buses"]:
+        yield f"buses cut off from upstream: {figures['dead_buses']}, with {figures['unsupplied_kw']:g} kW of load"

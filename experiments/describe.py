@@ -105,6 +105,6 @@ def _feeder(feeder: Feeder, scenario: Scenario) -> dict[str, Any]:
         "branches": len(feeder.branch_ids),
         "rated_branches": int(np.isfinite(feeder.branch_rate_kva).sum()),
         "voltages_kv": sorted({float(kv) for kv in feeder.base_kv}),
-        "slack_buses": feeder.bus_ids[feeder.slack].tolist(),
+        "slack_bus_ids": feeder.bus_ids[feeder.slack].tolist(),
         "slack_vm_pu": sorted({float(vm) for vm in slack}),
     }

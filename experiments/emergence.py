@@ -9,7 +9,7 @@ from cosim.experiments import emergence_measures as measures
 from cosim.experiments.emergence_distance import distances
 from cosim.experiments.emergence_graph import graph_figures, locality_figures, trade_graph
 from cosim.experiments.emergence_strategies import by_day, followed_by_day, strategy_days
-from cosim.experiments.emergence_welfare import Worth, grid_awareness, worth_of_books
+from cosim.experiments.emergence_welfare import Worth, at_the_slack, grid_awareness, worth_of_books
 from cosim.experiments.key_figures import KeyFigure, Row, number
 from cosim.experiments.network import feeder_of
 from cosim.models.errors import BadInputError
@@ -176,7 +176,9 @@ def _gain(tables: dict[str, Columns], people: int) -> np.ndarray:
 def _worth(run: "Run", tables: dict[str, Columns]) -> Worth | None:
     if "orders" not in run.tables:
         return None
-    return worth_of_books(_columns(run.table("orders")), tables["trades"], len(tables["intervals"]["interval"]))
+    people = len(run.manifest["ids"])
+    orders = at_the_slack(_columns(run.table("orders")), _columns(run.table("prosumers")), people)
+    return worth_of_books(orders, tables["trades"], len(tables["intervals"]["interval"]))
 
 
 def _within(columns: Columns, first: int, last: int) -> Columns:

@@ -49,6 +49,22 @@ def worth_of_books(orders: Mapping[str, np.ndarray], trades: Mapping[str, np.nda
     return Worth(np.arange(intervals), best, traded)
 
 
+def at_the_slack(
+    orders: Mapping[str, np.ndarray], prosumers: Mapping[str, np.ndarray], people: int
+) -> Mapping[str, np.ndarray]:
+    """Return orders with limits as they stand at the slack, where losses are priced; as they are where they are not.
+
+    The table `prosumers` then has `loss_eur_per_kwh`, what a kWh fed in at each connection adds to losses: a kWh there
+    is worth so much more at the slack, and books are matched so. Worth by these limits is after what trades add to
+    losses.
+    """
+    if "loss_eur_per_kwh" not in prosumers:
+        return orders
+    loss = prosumers["loss_eur_per_kwh"].reshape(-1, people)
+    limit = orders["limit_eur_per_kwh"] + loss[orders["interval"], orders["prosumer"]]
+    return {**orders, "limit_eur_per_kwh": limit}
+
+
 def best_eur(book: Orders) -> float:
     """Return the greatest worth of trades that a book allows, in EUR."""
     cross = Cross.of(book) if len(book) else None

@@ -31,6 +31,17 @@ def name_faults(section: FaultsSection, ids: Sequence[str], branches: Sequence[s
         if forced.branch not in branches:
             said = did_you_mean(shown(forced.branch), branches)
             yield Fault(file, f"faults.branches.{row}.branch", shown(forced.branch), said)
+    yield from _overlaps("wrong_meters", [(one.who, one) for one in section.wrong_meters], file)
+    yield from _overlaps("branches", [(one.branch, one) for one in section.branches], file)
+
+
+def _overlaps(key: str, spans: Sequence[tuple[str, SpanSection]], file: str) -> Iterator[Fault]:
+    """Yield what is said twice of one meter or branch at the same time; only one of the two could hold."""
+    for row, (name, span) in enumerate(spans):
+        for other, earlier in spans[:row]:
+            if name == other and span.begin < earlier.end and earlier.begin < span.end:
+                said = f"overlaps with another entry of {shown(name)}, from {earlier.begin} to {earlier.end}"
+                yield Fault(file, f"faults.{key}.{row}", f"{span.begin} to {span.end}", said)
 
 
 def run_faults(section: FaultsSection, ids: Sequence[str], branches: Sequence[str]) -> Faults:

@@ -41,6 +41,7 @@ KEY_FIGURES = (
     KeyFigure("unserved_kwh", "Not served", "kWh", 1),
     KeyFigure("loss_kwh", "Network losses", "kWh", 1),
     KeyFigure("violation_bus_intervals", "Voltage violations", "bus-intervals", 0),
+    KeyFigure("dark_bus_intervals", "Without voltage", "bus-intervals", 0),
     KeyFigure("overloaded_branch_intervals", "Overloads", "branch-intervals", 0),
     KeyFigure("planned_violation_bus_intervals", "Violations in first plans", "bus-intervals", 0),
     KeyFigure("diverged", "Not carried in full", "intervals", 0),

@@ -26,12 +26,14 @@ def summarise(folder: Path, world: World) -> dict[str, Any]:
         balance = one_row(db, _BALANCE.format(h=hours))
         room = {} if setting.rooms is None else _room(db, len(setting.ids))
         switches = {} if setting.rewiring is None else _switches(db)
+        dark = one_row(db, _DARK) if setting.faults.branches else {}
     return {
         "intervals": setting.intervals,
         "prosumers": len(setting.ids),
         "buses": setting.community.buses,
         "diverged": events.get("diverged", 0),
         **grid,
+        **dark,
         **people,
         **money,
         **room,
@@ -111,6 +113,9 @@ SELECT 2 * count(*) + sum(plan_rechecks)::BIGINT AS ac_checks,
        sum(passive_unserved_kw) * {h} AS passive_unserved_kwh
 FROM intervals
 """
+
+# Buses are without voltage where branches are forced; these break no limit and are counted apart.
+_DARK = "SELECT sum(dark_buses)::BIGINT AS dark_bus_intervals FROM intervals"
 
 _BALANCE = """
 SELECT max(abs(i.slack_kw + i.passive_kw + p.devices_kw - i.loss_kw)) * {h} AS energy_residual_kwh

@@ -120,6 +120,9 @@ class CosimSimulator(mosaik.Simulator):
         columns = {name: np.full(len(rows), np.nan) for name in INPUTS}
         for eid, told in inputs.items():
             for name, sources in told.items():
+                if eid not in rows or name not in INPUTS:
+                    allowed = f"only {' and '.join(INPUTS)} of a prosumer can be told"
+                    raise BadInputError.one("mosaik", f"{eid}.{name}", None, allowed)
                 columns[name][rows[eid]] = _total(f"{eid}.{name}", sources, *INPUTS[name])
         for name, column in columns.items():
             self._told[name].tell(index, column)
@@ -130,6 +133,8 @@ class CosimSimulator(mosaik.Simulator):
     def get_data(self, outputs: Any) -> Any:
         """Return the asked attributes of the interval just settled."""
         tables, ids = self._running.latest, self._running.setting.ids
+        if not tables:
+            raise BadInputError.one("mosaik", "get_data", None, "nothing has been simulated before the first step")
         bus_ids = [str(name) for name in self._running.setting.truth.feeder.bus_ids]
         places = {name: ("prosumers", row) for row, name in enumerate(ids)}
         places |= {f"bus-{name}": ("buses", row) for row, name in enumerate(bus_ids)}
@@ -137,8 +142,17 @@ class CosimSimulator(mosaik.Simulator):
         found = {}
         for eid, names in outputs.items():
             table, row = places[eid]
-            found[eid] = {name: float(tables[table][name][row]) for name in names}
+            found[eid] = {
+                name: float(self._brought[name][row] if name in INPUTS else tables[table][name][row]) for name in names
+            }
         return found
+
+    @property
+    def _brought(self) -> dict[str, np.ndarray]:
+        """What the interval just settled brought, told or by profile."""
+        world = self._running
+        exogenous, _ = world.cast.forecaster.actual(world.setting.interval(world.state.tick - 2))
+        return {name: getattr(exogenous, name) for name in INPUTS}
 
     @property
     def _running(self) -> World:

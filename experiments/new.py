@@ -138,7 +138,7 @@ def _fields(model: type[BaseModel], prefix: str, values: dict[str, Any]) -> Iter
             yield "#   its columns:"
             yield from (_comment(f"{name}: {meaning}", "#     ") for name, meaning in MEANINGS.items())
         if key in INNER:
-            yield "#   inside of it:" if key.endswith("drawn") else "#   each entry:"
+            yield "#   each entry:" if isinstance(value, list | tuple) else "#   inside of it:"
             yield from _inner(INNER[key], key)
 
 

@@ -51,10 +51,12 @@ def neighbours(admittance: Admittance, bus: np.ndarray, count: int, distance_eur
     Two are partners where either is among the `count` nearest of the other; `distance_eur_per_kwh` is what one at the
     mean distance of all pairs costs, others in proportion (after Baroche, Pinson, Le Goff Latimier and Ben Ahmed 2019,
     "Exogenous cost allocation in peer-to-peer electricity markets", doi 10.1109/TPWRS.2019.2896654, as a preference:
-    nothing is charged).
+    nothing is charged). Neighbours are of the same part of the network before they are of another one; whoever has no
+    voltage, as switches stand in the network's file, is nobody's.
     """
-    near = nearest(admittance, bus, count)
-    one, other = np.repeat(np.arange(len(bus)), near.rows.shape[1]), near.rows.ravel()
+    lit = np.flatnonzero(admittance.energised[bus])
+    near = nearest(admittance, bus[lit], count)
+    one, other = lit[np.repeat(np.arange(len(lit)), near.rows.shape[1])], lit[near.rows.ravel()]
     pair = np.sort(np.column_stack([one, other]), axis=1)
     pair, first = np.unique(pair, axis=0, return_index=True)
     share = near.distance.ravel()[first] / near.mean if near.mean > 0.0 else np.zeros(len(pair))

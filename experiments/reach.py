@@ -13,16 +13,20 @@ def check_reach(setting: Setting, profiles: Profiles, time: Time, file: str) -> 
     step = timedelta(seconds=setting.interval_s)
     faults = []
     ahead = setting.horizon(0).base_intervals + setting.gate_lead
+    per_day = 86_400 // setting.interval_s
+    behind = setting.gate_lead + max(per_day, setting.community.portfolio.demand.delay_intervals)
     left = profiles.values.shape[1] - profiles.first - setting.intervals - ahead
     if left < 0:
         days, latest = -(left * step // timedelta(days=1)), (time.start + left * step).isoformat()
+        start = f"a run of this length can start until {latest}"
+        if left + profiles.first < behind:
+            most = (profiles.values.shape[1] - behind - ahead) * step // timedelta(days=1)
+            start = f"no start leaves room for a run of this length; allowed are at most {most} days"
         allowed = (
             f"the profiles end too early by {days} day{'s' if days > 1 else ''} (a plan looks {ahead} intervals "
-            f"ahead): a run of this length can start until {latest}"
+            f"ahead): {start}"
         )
         faults.append(Fault(file, "time.days", str(time.days), allowed))
-    per_day = 86_400 // setting.interval_s
-    behind = setting.gate_lead + max(per_day, setting.community.portfolio.demand.delay_intervals)
     if profiles.first < behind:
         earliest = (time.start + (behind - profiles.first) * step).isoformat()
         allowed = f"what came before must be known: allowed is {earliest} or later"

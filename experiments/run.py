@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from cosim.experiments.restore import AS_IT_WAS, Insistence, restored
 from cosim.experiments.scenario import Scenario
 from cosim.experiments.tables import read_table, table_names
 from cosim.journal import Journal, read_json, read_manifest, write_json
-from cosim.models.errors import StorageError
+from cosim.models.errors import BadInputError, StorageError
 from cosim.models.stopwatch import Stopwatch, running
 from cosim.registry import allow_plugins
 from cosim.world import World
@@ -110,6 +110,9 @@ class Run:
 
         return query_run(self.folder, query)
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, {'finished' if 'result_sha256' in self.manifest else 'not at its end'})"
+
     def _repr_html_(self) -> str:
         from cosim.experiments.notebook import as_html
 
@@ -159,23 +162,39 @@ def run(
     out: str | Path | None = None,
     seed: int | None = None,
     days: int | None = None,
-    strategy: str | None = None,
+    strategy: str | Mapping[str, str] | None = None,
     market: bool = True,
     envelopes: bool = True,
     rescue: bool = True,
-    plugins: tuple[str, ...] = (),
+    plugins: str | tuple[str, ...] = (),
     overrides: dict[str, Any] | None = None,
 ) -> Run:
-    """Run a scenario and return its results; `out` is a new folder, by default runs/<scenario>-<n>."""
+    """Run a scenario and return its results.
+
+    Args:
+        scenario: of the gallery, or the path of a TOML file.
+        out: a new folder, by default runs/SCENARIO-N.
+        seed, days: instead of the scenario's.
+        strategy: of everybody, or by prosumer: {"home-13": "truthful"}.
+        market, envelopes, rescue: False switches these steps off.
+        plugins: modules with code of your own that may be loaded.
+        overrides: other settings, by dotted key: {"people.pv_scale": 4}.
+
+    BadInputError lists everything that is wrong with them.
+
+    """
+    for name, switch in {"market": market, "envelopes": envelopes, "rescue": rescue}.items():
+        if not isinstance(switch, bool):
+            raise BadInputError.one("run", name, repr(switch), "allowed is True or False")
     request = Request(
         scenario,
         Path(out) if out is not None else free_folder(scenario),
         seed,
         days,
         overrides or {},
-        {"": strategy} if strategy else {},
+        {"": strategy} if isinstance(strategy, str) else dict(strategy or {}),
         Switches(market, envelopes, rescue),
-        plugins,
+        (plugins,) if isinstance(plugins, str) else tuple(plugins),
     )
     execute(request)
     return Run(request.out)

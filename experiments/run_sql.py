@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from cosim.experiments.sql import answer, fence, identifier, quoted
 from cosim.experiments.tables import NAMED, names_of
 from cosim.journal import Journal, read_manifest
+from cosim.models.errors import StorageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,12 +21,15 @@ def query_run(folder: Path, sql: str) -> "pd.DataFrame":
     """
     import duckdb
 
+    sealed = _sealed(folder)
+    if not sealed:
+        raise StorageError(f"{folder} has no sealed day yet; `cosim resume {folder}` goes on")
     with duckdb.connect(":memory:") as db:
         names = {column: [*map(str, values)] for column, values in names_of(read_manifest(folder)).items()}
         db.execute(f"CREATE TABLE {_NAMES} (names MAP(VARCHAR, VARCHAR[]))")
         db.execute(f"INSERT INTO {_NAMES} VALUES (?)", [names])
         fence(db, folder / "tables")
-        for table, parts in _sealed(folder).items():
+        for table, parts in sealed.items():
             read = f"read_parquet([{', '.join(quoted(str(part)) for part in parts)}])"
             columns = [name for name, *_ in db.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()]
             chosen = [part for column in columns for part in _with_name(column)]

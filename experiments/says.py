@@ -57,14 +57,14 @@ def voltages(intervals: Columns, limits: Limits) -> str:
     """Say how near voltages come to their limits, or how far beyond."""
     low, high = float(intervals["vm_min_pu"].min()), float(intervals["vm_max_pu"].max())
     broken = int((intervals["over_buses"] + intervals["under_buses"]).sum())
+    dark = int(intervals["dark_buses"].sum()) if "dark_buses" in intervals else 0
+    missing = f" {dark:,} bus-intervals are without voltage." if dark else ""
     span = f"Voltages lie between {low:.4f} and {high:.4f} pu"
     if broken:
         beyond = max(high - limits.vm_max_pu, limits.vm_min_pu - low)
-        if beyond <= 0.0:
-            return f"{span} where there is one: {broken:,} bus-intervals are without voltage."
-        return f"{span}: {broken:,} bus-intervals are beyond a limit, by up to {beyond:.4f} pu."
+        return f"{span}: {broken:,} bus-intervals are beyond a limit, by up to {beyond:.4f} pu.{missing}"
     room, side = min((limits.vm_max_pu - high, "upper"), (low - limits.vm_min_pu, "lower"))
-    return f"{span} and never leave their limits; the {side} one is nearest, with {room:.4f} pu to spare."
+    return f"{span} and never leave their limits; the {side} one is nearest, with {room:.4f} pu to spare.{missing}"
 
 
 def feeder(data: RunData) -> str:

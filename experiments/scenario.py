@@ -204,6 +204,9 @@ def _path(name: str) -> Path:
     if name in bundled_scenarios():
         return _folder() / f"{name}.toml"
     path = Path(name)
+    inside = path / f"{path.name}.toml"
+    if inside.is_file():
+        raise BadInputError.one("command line", "SCENARIO", repr(shown(name)), f"a folder; did you mean '{inside}'?")
     if path.suffix == ".toml":
         if path.is_file():
             return path

@@ -6,6 +6,7 @@ from typing import Any
 # Below these a difference is a matter of rounding, not of outcome.
 _NOTHING_EUR = 0.005
 _NOTHING_KWH = 0.05
+_PLUGIN_FAULTS = tuple(f"plugin_{what}" for what in ("raised", "refused", "retired", "timeout", "memory", "lost"))
 
 
 def verdict(summary: Mapping[str, Any]) -> str:
@@ -54,6 +55,8 @@ def _failures(summary: Mapping[str, Any]) -> list[str]:
     found = []
     if summary.get("diverged"):
         found.append(f"{_count(summary['diverged'], 'interval')} that the grid could not carry in full")
+    if summary.get("dark_bus_intervals"):
+        found.append(f"{_count(summary['dark_bus_intervals'], 'bus-interval')} without voltage")
     unserved = summary.get("unserved_kwh") or 0.0
     if unserved > _NOTHING_KWH:
         found.append(f"{unserved:,.1f} kWh not served")
@@ -63,9 +66,11 @@ def _failures(summary: Mapping[str, Any]) -> list[str]:
 def _remarks(summary: Mapping[str, Any]) -> list[str]:
     """List what plug-ins did that did not count."""
     events = summary.get("events", {})
-    faults = sum(events.get(cause, 0) for cause in ("plugin_raised", "plugin_refused", "plugin_retired"))
-    refused = events.get("order_refused", 0)
+    faults = sum(events.get(cause, 0) for cause in _PLUGIN_FAULTS)
+    refused, for_good = events.get("order_refused", 0), events.get("plugin_quarantined", 0)
     found = [f"{_count(faults, 'plug-in fault')} met by the fallback"] if faults else []
+    if for_good:
+        found.append(f"{_count(for_good, 'plug-in')} replaced by the fallback for good")
     return [*found, f"{_count(refused, 'order')} refused or cut"] if refused else found
 
 

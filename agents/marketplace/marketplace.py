@@ -64,7 +64,7 @@ class Marketplace:
             self._guard.note(index, who, "order_refused", cause)
         prices = view.floor_eur_per_kwh, view.ceiling_eur_per_kwh, view.fee_eur_per_kwh
         context = MarketContext(view.interval, *prices)
-        return self._guard.call(
+        clearing = self._guard.call(
             lambda: self._cleared(admitted.orders, context, view.loss_eur_per_kwh),
             faults=lambda result: _clearing_faults(result, admitted.orders),
             fallback=lambda: Clearing.nothing(admitted.orders),
@@ -72,6 +72,9 @@ class Marketplace:
             interval=index,
             seat="mechanism",
         )
+        for cause, detail in clearing.remarks:
+            self._guard.note(index, NAME, cause, detail)
+        return clearing
 
     def _cleared(self, orders: Orders, context: MarketContext, loss_eur_per_kwh: np.ndarray | None) -> Clearing:
         """Clear by the mechanism, with losses in prices where the operator has named theirs."""
@@ -105,7 +108,8 @@ def _form_faults(result: Clearing, orders: Orders) -> list[str]:
     for name, column in {**whole, "filled_wh": result.filled_wh}.items():
         if not isinstance(column, np.ndarray) or column.dtype != np.int64 or column.ndim != 1:
             return [f"{name} is no column of int64"]
-    prices = {name: getattr(trades, name) for name in ("price_eur_per_kwh", "spread_eur_per_kwh")}
+    names = ("price_eur_per_kwh", "spread_eur_per_kwh", "loss_eur_per_kwh")
+    prices = {name: getattr(trades, name) for name in names}
     for name, column in prices.items():
         if not isinstance(column, np.ndarray) or column.dtype.kind != "f" or not np.isfinite(column).all():
             return [f"{name} is no column of finite numbers"]
@@ -116,7 +120,8 @@ def _form_faults(result: Clearing, orders: Orders) -> list[str]:
     public = result.price_eur_per_kwh
     if public is not None and not (isinstance(public, float) and np.isfinite(public)):
         return [f"the public price is {public!r}; a finite float or None is needed"]
-    return []
+    told = all(isinstance(remark, tuple) and len(remark) == 2 for remark in result.remarks)
+    return [] if told else ["clear returned remarks that are not (cause, sentence)"]
 
 
 def _value_faults(result: Clearing, orders: Orders) -> list[str]:

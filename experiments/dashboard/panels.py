@@ -73,11 +73,12 @@ def headlines(view: View) -> list[tuple[str, str, str]]:
     """Return the figures that stand large on top: what each is, its value, and its unit or more of it."""
     last = {name: float(values[-1]) for name, values in view.window.items()}
     buses, branches = view.sums["over_buses"] + view.sums["under_buses"], view.sums["over_branches"]
+    dark = f", {view.sums['dark_buses']:,.0f} buses without voltage" if view.sums.get("dark_buses") else ""
     most = max(view.counts.items(), key=lambda item: item[1], default=None)
     day, days = (view.settled - 1) // view.per_day + 1, view.scenario["time"]["days"]
     return [
         ("Simulated", f"Day {day:,} of {days:,}", f"{view.moment_of(view.settled - 1):%a %d %b %Y %H:%M}"),
-        ("Violations so far", number(violations(view), 0), f"{buses:,.0f} at buses, {branches:,.0f} at branches"),
+        ("Violations so far", number(violations(view), 0), f"{buses:,.0f} at buses, {branches:,.0f} at branches{dark}"),
         ("Voltages now", f"{last['vm_min_pu']:.3f} to {last['vm_max_pu']:.3f}", "pu"),
         ("Market price now", number(last["price_eur_per_kwh"], 4), "EUR/kWh"),
         ("Traded so far", number(view.sums["traded_wh"] / 1000.0, 0), "kWh"),

@@ -166,7 +166,7 @@ class Watch:
         recent = self._recent(journal, last, dict(figures[-WINDOW:]))
         happened = [event for _, kept in rows(journal, "events", self._settled, last) for event in _events(kept)]
         moment = _moment(journal, last, len(manifest["bus_ids"]))
-        added = {name: sum(float(kept[name][0]) for _, kept in figures) for name in _ADDED}
+        added = {name: sum(float(kept[name][0]) for _, kept in figures if name in kept) for name in _ADDED}
         self._moment = moment
         self._sums.update(added)
         self._window.extend(recent)
@@ -200,7 +200,7 @@ class Watch:
 
 
 # Figures of the table of intervals that are added up from the beginning of a run.
-_ADDED: Final = ("over_buses", "under_buses", "over_branches", "traded_wh")
+_ADDED: Final = ("over_buses", "under_buses", "over_branches", "dark_buses", "traded_wh")
 
 
 def _lasting(manifest: dict[str, Any]) -> dict[str, Any]:

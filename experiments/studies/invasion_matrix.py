@@ -18,7 +18,7 @@ from cosim.experiments.studies.invasion_pictures import square
 from cosim.experiments.studies.invasion_runs import FEW, UNLIKE, Runs, saved_eur_per_kwh
 from cosim.experiments.studies.study import Found, Row, or_none
 from cosim.experiments.sweeps.harvest import cell
-from cosim.experiments.sweeps.intervals import mean_of
+from cosim.experiments.sweeps.intervals import mean_of, strict
 from cosim.experiments.sweeps.sweep import Sweep
 
 RESIDENT, MUTANTS = "people.strategy", "people.shares"
@@ -43,6 +43,7 @@ def answer(quick: bool, folder: Path) -> Found:
             f"Of {len(rows)} pairs {counts[INVADES]} invade, {counts[REPELLED]} are repelled, {counts[OPEN]} are open.",
             f"Were there no leads at all, {0.05 * len(rows):.1f} of these would be wrong; for_all: the interval",
             "excludes zero at the level at which of twenty such tables one has anything wrong (Bonferroni).",
+            "colluding_pair works two by two: of an odd number of mutants the one left over is truthful.",
             "own_change: what mutants win against themselves as residents, whatever becomes of the others.",
             "Picture: leads, with the verdicts that are not open.",
         ],
@@ -59,7 +60,7 @@ def leads(played: Sweep, first_day: int) -> list[Row]:
     """Return a row for each pair of different strategies."""
     names = played.specification.vary[RESIDENT]
     alone = {name: _savings(played, name, name, first_day) for name in names}
-    level = 1.0 - 0.05 / (len(names) * (len(names) - 1))
+    level = strict(len(names) * (len(names) - 1))
     return [
         _row(resident, mutant, *_changes(played, resident, mutant, alone[resident], first_day), level)
         for resident in names
@@ -69,7 +70,7 @@ def leads(played: Sweep, first_day: int) -> list[Row]:
 
 
 def _row(resident: str, mutant: str, own: np.ndarray, lead: np.ndarray, level: float) -> Row:
-    found, strict = mean_of(lead), mean_of(lead, level)
+    found, strictly = mean_of(lead), mean_of(lead, level)
     verdict = OPEN if not found.excludes_zero else INVADES if found.mean > 0 else REPELLED
     return {
         "resident": resident,
@@ -78,7 +79,7 @@ def _row(resident: str, mutant: str, own: np.ndarray, lead: np.ndarray, level: f
         "low_eur_per_kwh": or_none(found.low),
         "high_eur_per_kwh": or_none(found.high),
         "verdict": verdict,
-        "for_all": strict.excludes_zero,
+        "for_all": strictly.excludes_zero,
         "own_change_eur_per_kwh": mean_of(own).mean,
     }
 

@@ -17,7 +17,7 @@ from cosim.experiments.studies.mechanism_runs import QUICK, Runs, bills_eur, wit
 from cosim.experiments.studies.pictures import bars
 from cosim.experiments.studies.study import Found, Row, or_none
 from cosim.experiments.sweeps.harvest import cell
-from cosim.experiments.sweeps.intervals import mean_of
+from cosim.experiments.sweeps.intervals import mean_of, strict
 from cosim.experiments.sweeps.statistics import Statistics
 from cosim.experiments.sweeps.sweep import Sweep
 from cosim.randomness import Chance
@@ -43,8 +43,12 @@ def answer(quick: bool, folder: Path) -> Found:
         [
             f"{len(played.specification.seeds)} seeds, no envelopes. gain: of all together by trading, before fees;",
             "left: its share when all quote at random between limit and supplier's price; efficiency: then, by the",
-            "limits stated. marking_up_pays: what a prosumer that marks up while half of the people do pays less than",
-            "on the same day among the truthful (95 % interval over seeds); others_gain: the same of the rest.",
+            "limits stated. marking_up_pays: what a prosumer that marks up in a world in which half of the people do",
+            "pays less than the same prosumer in the world in which nobody does (95 % interval over seeds);",
+            "others_gain: the same of the rest. Half of the people change together: what one alone would gain is not",
+            "asked.",
+            "for_all: the interval excludes zero at the level at which of twenty such tables one has anything wrong",
+            "(Bonferroni).",
             "Bills are compared as they stand at midnight, whatever batteries hold by then.",
         ],
     )
@@ -72,6 +76,7 @@ def _row(sweep: Sweep, figures: Statistics, name: str) -> Row:
     honest, marked = (figures.by_seed(each, "gain_eur") for each in (nobody, everybody))
     changes = np.array([_less_paid(sweep, name, seed) for seed in sweep.specification.seeds])
     pays, others = (mean_of(column) for column in changes.T)
+    strictly = mean_of(changes[:, 0], strict(len(figures.vary[MECHANISM])))
     return {
         "mechanism": name,
         "gain_truthful_eur": float(honest.mean()),
@@ -80,6 +85,7 @@ def _row(sweep: Sweep, figures: Statistics, name: str) -> Row:
         "marking_up_pays_eur": pays.mean,
         "low_eur": or_none(pays.low),
         "high_eur": or_none(pays.high),
+        "for_all": strictly.excludes_zero,
         "others_gain_eur": others.mean,
     }
 

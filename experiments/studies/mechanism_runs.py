@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cosim.experiments import emergence_measures as measures
-from cosim.experiments.emergence_welfare import worth_of_books
+from cosim.experiments.emergence_welfare import at_the_slack, worth_of_books
 from cosim.experiments.run import Run
 from cosim.experiments.sweeps.progress import progress
 from cosim.experiments.sweeps.statistics import Statistics
@@ -32,6 +32,7 @@ QUICK: Mapping[str, Any] = {"time.interval_s": 3600}
 Columns = dict[str, np.ndarray]
 # Whoever is worse off by less than a cent in a day is not called a loser.
 NOTICED_EUR = 0.01
+SIDES = ("seller", "buyer")
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,16 @@ def market_figures(run: Run) -> dict[str, float | None]:
     """Return what happened in the market of a run that kept its orders.
 
     `efficiency_share` is the welfare of the trades over the greatest that each interval's book allows, by the limits
-    stated, and `welfare_lost_eur` what is missing; `budget_eur` what the marketplace keeps of what buyers pay, fees
-    aside, negative where it adds money; `sellers_gain_eur` and `buyers_gain_eur` against dealing with the supplier,
-    before fees; `losers_share` of the prosumers are worse off than that.
+    stated (and after losses, where they are priced), and `welfare_lost_eur` what is missing; `budget_eur` what the
+    marketplace keeps of what buyers pay, fees and the operator's part for losses aside, negative where it adds money;
+    `sellers_gain_eur` and `buyers_gain_eur` against dealing with the supplier, before fees; `losers_share` of the
+    prosumers are worse off than that once the market's fees are paid.
     """
-    tables = {name: _columns(run, name) for name in ("intervals", "orders", "trades")}
+    tables = {name: _columns(run, name) for name in ("intervals", "orders", "prosumers", "trades")}
     intervals, trades, people = tables["intervals"], tables["trades"], len(run.manifest["ids"])
-    worth = worth_of_books(tables["orders"], trades, len(intervals["interval"]))
+    orders = at_the_slack(tables["orders"], tables["prosumers"], people)
+    worth = worth_of_books(orders, trades, len(intervals["interval"]))
+    fees = fees_eur(trades, people, run.manifest["scenario"]["market"]["fee_eur_per_kwh"])
     sold, bought = gains_eur(intervals, trades, people)
     gain = sold + bought
     kept = np.maximum(gain, 0.0)
@@ -93,15 +97,27 @@ def market_figures(run: Run) -> dict[str, float | None]:
         "efficiency_share": worth.efficiency,
         "welfare_lost_eur": float((worth.best_eur - worth.traded_eur).sum()),
         "price_dispersion_eur_per_kwh": None if dispersion is None else round(dispersion, 9),
-        # What sums of a day's trades may be off by says nothing.
-        "budget_eur": round(float(trades["energy_wh"] @ trades["spread_eur_per_kwh"]) / WH_PER_KWH, 9) + 0.0,
+        "budget_eur": budget_eur(trades),
         "gain_eur": float(gain.sum()),
         "sellers_gain_eur": float(sold.sum()),
         "buyers_gain_eur": float(bought.sum()),
         "gain_jain_share": measures.jain(kept),
         "gain_gini_share": measures.gini(kept),
-        "losers_share": float((gain < -NOTICED_EUR).mean()),
+        "losers_share": float((gain - fees < -NOTICED_EUR).mean()),
     }
+
+
+def budget_eur(trades: Columns) -> float:
+    """Return what the marketplace keeps of what buyers pay beyond what sellers get, without the operator's part."""
+    kept = trades["spread_eur_per_kwh"] - trades.get("loss_eur_per_kwh", 0.0)
+    # What sums of a day's trades may be off by says nothing.
+    return round(float(trades["energy_wh"] @ kept) / WH_PER_KWH, 9) + 0.0
+
+
+def fees_eur(trades: Columns, people: int, fee_eur_per_kwh: float) -> np.ndarray:
+    """Return what each prosumer pays for trading, whichever side it is on (n,)."""
+    energy_wh = sum(np.bincount(trades[side], weights=trades["energy_wh"], minlength=people) for side in SIDES)
+    return np.asarray(energy_wh / WH_PER_KWH * fee_eur_per_kwh)
 
 
 def gains_eur(intervals: Columns, trades: Columns, people: int) -> tuple[np.ndarray, np.ndarray]:

@@ -52,6 +52,15 @@ def mean_of(values: Iterable[float], confidence: float = 0.95) -> Mean:
     return Mean(count, mean, std, mean - half, mean + half)
 
 
+def strict(questions: int, wrong: float = 0.05) -> float:
+    """Return the confidence at which of all tables with so many questions a share has any wrong answer (Bonferroni).
+
+    >>> round(strict(10), 6)
+    0.995
+    """
+    return 1.0 - wrong / questions
+
+
 def student(confidence: float, degrees: int) -> float:
     """Return the two-sided quantile of Student's t distribution.
 

@@ -18,6 +18,8 @@ from cosim.models.table_file import shown
 CASES: Final = {".m": "matpower", ".mat": "matpower", ".dss": "engines"}
 HERTZ: Final = 50
 UNRATED_KA: Final = 9999.0  # what the converters write where a case has no rating
+UNRATED_MVA: Final = 99_999.0
+CONSTANT_POWER: Final = 1
 # Statements with all blanks and commas taken out.
 OHM_TO_PU: Final = "mpc.branch(:[BR_RBR_X])=mpc.branch(:[BR_RBR_X])/(Vbase^2/Sbase)"
 KW_TO_MW: Final = "mpc.bus(:[PDQD])=mpc.bus(:[PDQD])/1e3"
@@ -51,10 +53,11 @@ def read_case(path: Path) -> Converted:
         raise BadInputError.one(str(path), "file", shown(path.name), allowed)
     conversions = _conversions(path) if path.suffix == ".m" else ()
     net = _by_pandapower(path)
-    notes = tuple(_carried_out(conversions, net, path))
+    notes = [*_carried_out(conversions, net, path), *_rated(net)]
     report = net.pop("opendss_import", None) or {}
+    if path.suffix == ".dss":
+        notes += _as_opendss_has_it(net)
     net.pop("_options", None)
-    net.line.loc[net.line.max_i_ka >= UNRATED_KA, "max_i_ka"] = float("nan")
     return Converted(net, (*notes, *map(str, report.get("warnings", ()))))
 
 
@@ -79,6 +82,30 @@ def _by_pandapower(path: Path) -> Any:
     except Exception as error:  # whatever a foreign library raises on a foreign file is that file's fault
         reason = shown(f"{type(error).__name__}: {error}", 200)
         raise BadInputError.one(str(path), "network", None, f"pandapower cannot convert it: {reason}") from error
+
+
+def _rated(net: Any) -> Iterator[str]:
+    """Take out what the converters write for "no rating"; transformers need one, which is said."""
+    net.line.loc[net.line.max_i_ka >= UNRATED_KA, "max_i_ka"] = float("nan")
+    for index in net.trafo.index[net.trafo.sn_mva >= UNRATED_MVA]:
+        share = float(net.sn_mva) / float(net.trafo.sn_mva[index])
+        net.trafo.loc[index, ["vk_percent", "vkr_percent"]] *= share
+        net.trafo.loc[index, "i0_percent"] /= share
+        net.trafo.loc[index, "sn_mva"] = float(net.sn_mva)
+        yield f"transformer {index} has no rating; {net.sn_mva:g} MVA is written, so its loading means nothing"
+
+
+def _as_opendss_has_it(net: Any) -> Iterator[str]:
+    """Take over the frequency, by which charging counts, and name loads that are not of constant power."""
+    import opendssdirect
+
+    net.f_hz = float(opendssdirect.Solution.Frequency())
+    at = opendssdirect.Loads.First()
+    while at:
+        model = opendssdirect.Loads.Model()
+        if model != CONSTANT_POWER:
+            yield f"load {opendssdirect.Loads.Name()} is of model {model}, taken as constant power"
+        at = opendssdirect.Loads.Next()
 
 
 def _conversions(path: Path) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import coo_array, csc_array
 
 from cosim.models.grid.admittance import Admittance
-from cosim.models.grid.kernel_newton import Point, Space, solve_blocks
+from cosim.models.grid.newton_columns import Point, Space
 from cosim.models.grid.newton_layout import Layout, lay_out
 from cosim.models.threads import side_by_side
 
@@ -106,6 +106,8 @@ class Newton:
 
     def solve(self, injection: np.ndarray, start: np.ndarray | None = None) -> Solution:
         """Solve for the voltages (N,) at complex injections in pu (N,), from given or else the no-load voltages."""
+        from cosim.models.grid.kernel_newton import solve_blocks
+
         own, begin = self.admittance, self.admittance.no_load if start is None else start
         if not len(own.pq):
             return Solution(begin, True, 0, 0.0)

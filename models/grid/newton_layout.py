@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 from cosim.models.grid.admittance import Admittance
 from cosim.models.grid.blocks import blocks_of
-from cosim.models.grid.kernel_newton import Net
+from cosim.models.grid.newton_columns import Net
 from cosim.models.optimisation.elimination import eliminate
 
 

@@ -17,9 +17,9 @@ from scipy.sparse import coo_array, csr_array, csr_matrix
 from cosim.models.grid.admittance import Admittance
 from cosim.models.grid.feeder import Feeder
 from cosim.models.grid.graph import energised_nodes
-from cosim.models.grid.kernel_newton import MAX_ITERATIONS
 from cosim.models.grid.network_file import LineImpedances
 from cosim.models.grid.newton import Newton, Solution, tolerance_pu
+from cosim.models.grid.newton_columns import MAX_ITERATIONS
 from cosim.models.grid.pandapower_feeder import branch_legs, leg_switches
 from cosim.models.grid.solved_state import solved_state
 from cosim.models.grid.state import Diverged, GridState

@@ -62,7 +62,7 @@ class Violations:
     """Where and by how much a state breaks its limits: positions, and positive amounts beyond the limit.
 
     Attributes:
-        under_bus, under_pu: bus positions below `vm_min_pu` (also those without voltage), and how far
+        under_bus, under_pu: bus positions below `vm_min_pu`, and how far
         over_bus, over_pu: bus positions above `vm_max_pu`, and how far
         branch, branch_percent: branch positions above the loading limit, and percent of rating beyond it
 
@@ -92,12 +92,15 @@ class Violations:
 
 
 def violations(state: GridState, limits: Limits) -> Violations:
-    """List what lies beyond the limits by more than 1e-6 pu or 1e-4 percent; a bus without voltage is one."""
+    """List what lies beyond the limits by more than 1e-6 pu or 1e-4 percent.
+
+    A bus without voltage is out of service and breaks no limit; `energised` says which those are.
+    """
     under_pu = limits.vm_min_pu - state.vm_pu
     over_pu = state.vm_pu - limits.vm_max_pu
     excess = state.branch_loading_percent - limits.loading_percent
     # Asked this way round, a NaN from elsewhere could not pass.
-    under = np.flatnonzero(~(under_pu <= VOLTAGE_TOLERANCE_PU))
-    over = np.flatnonzero(~(over_pu <= VOLTAGE_TOLERANCE_PU))
+    under = np.flatnonzero(~(under_pu <= VOLTAGE_TOLERANCE_PU) & state.energised)
+    over = np.flatnonzero(~(over_pu <= VOLTAGE_TOLERANCE_PU) & state.energised)
     branch = np.flatnonzero(~(excess <= LOADING_TOLERANCE_PERCENT))
     return Violations(under, under_pu[under], over, over_pu[over], branch, excess[branch])

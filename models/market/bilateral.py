@@ -1,5 +1,6 @@
 """Bilateral trading: everybody deals with partners of its own choice, some dearer to it than others."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +10,7 @@ from cosim.models.market.merit_order import mean_price
 from cosim.models.market.order import SELL, WH_PER_KWH, Orders
 from cosim.models.market.partners import Partners
 from cosim.models.market.uniform_price import UniformPrice
-from cosim.models.optimisation.pairwise import Pairs, agree
+from cosim.models.optimisation.pairwise import Deals, Pairs, agree
 
 
 class Bilateral(Mechanism):
@@ -18,8 +19,9 @@ class Bilateral(Mechanism):
     Pairs negotiate by consensus (`optimisation.pairwise`, after Sorin, Bobo, Pinson 2019, doi
     10.1109/TPWRS.2018.2872880): trades maximise the welfare that limits state less what partners cost, up to whole Wh.
     Where nobody minds with whom it trades the pool of the uniform-price auction has the same welfare; it is cleared
-    and its energy allocated to pairs. A scenario declares partners (``[market] partners``), as does a class of your
-    own: ``super().__init__(Partners.both_ways(...))``.
+    and its energy allocated to pairs. What a negotiation that does not settle has come to trades all the same, within
+    all limits, with a remark `bilateral_unsettled`. A scenario declares partners (``[market] partners``), as does a
+    class of your own: ``super().__init__(Partners.both_ways(...))``.
     """
 
     name: ClassVar[str] = "bilateral"
@@ -36,15 +38,16 @@ class Bilateral(Mechanism):
         pairs = _pairs(orders.take(offers), orders.take(bids), self._partners, context)
         deals = agree(pairs)
         exact_wh = context.interval.energy_kwh(deals.trade_kw) * WH_PER_KWH
+        remarks = () if deals.settled else (("bilateral_unsettled", _said(deals)),)
         energy_wh = whole_wh(exact_wh, (pairs.seller, pairs.buyer), (orders.energy_wh[offers], orders.energy_wh[bids]))
         dealt = energy_wh > 0
         if not dealt.any():
-            return Clearing.nothing(orders)
+            return replace(Clearing.nothing(orders), remarks=remarks)
         energy_wh, offer, bid = energy_wh[dealt], offers[pairs.seller[dealt]], bids[pairs.buyer[dealt]]
         trades = Trades(orders.owner[offer], orders.owner[bid], energy_wh, deals.price_eur_per_kwh[dealt])
         both = np.concatenate([offer, bid])
         filled_wh = np.bincount(both, weights=np.tile(energy_wh, 2), minlength=len(orders)).astype(np.int64)
-        return Clearing(trades, mean_price(trades), filled_wh)
+        return Clearing(trades, mean_price(trades), filled_wh, remarks)
 
 
 def whole_wh(
@@ -67,6 +70,11 @@ def whole_wh(
         left[0][one] -= more_wh
         left[1][other] -= more_wh
     return energy_wh
+
+
+def _said(deals: Deals) -> str:
+    count = len(deals.trade_kw)
+    return f"{count} pairs do not settle within {deals.rounds} rounds; what both sides have agreed on so far trades"
 
 
 def _pairs(offers: Orders, bids: Orders, partners: Partners, context: MarketContext) -> Pairs:

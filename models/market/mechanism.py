@@ -104,12 +104,14 @@ class Trades:
 class Clearing:
     """The outcome: trades, the public price (None without one), what each order got in Wh, int64 (m,).
 
-    Where prices differ from trade to trade the public price is their mean, as a figure to learn from.
+    Where prices differ from trade to trade the public price is their mean, as a figure to learn from. `remarks` are
+    what else is worth a line in the table of events: (cause, sentence).
     """
 
     trades: Trades
     price_eur_per_kwh: float | None
     filled_wh: np.ndarray
+    remarks: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def nothing(cls, orders: Orders) -> Self:

@@ -49,6 +49,76 @@ def test_savings_by_hand():
     assert encode(Savings.from_plain(decode(encode(again.to_plain()))).to_plain()) == encode(again.to_plain())
 
 
+def saved(moves: list[tuple[float, float]], held_kwh: float = 3.0) -> list[float]:
+    """Return what each interval saves to a lossless battery by (kWh taken up instead of fed in, feed-in price)."""
+    view, portfolio = next(situations()).view, homes()
+    portfolio = replace(portfolio, battery=replace(portfolio.battery, discharge_efficiency=np.ones(4)))
+    points = SetPoints.as_it_comes(view.expected)
+    after, alone = deliver(portfolio, view.state, points, view.expected, view.interval, view.envelopes)
+    exchanged = np.round(1000 * alone.net_kw * view.interval.hours) / 1000
+    savings, before, each = Savings.begun(view.state), replace(after, soc_kwh=np.full(4, held_kwh)), []
+    for more_kwh, price in moves:
+        prices = SettlementPrices(0.30, price, 0.30, price, 0.06, 0.0, 0.05)
+        twin = exchanged * np.where(exchanged > 0.0, price, 0.36)
+        money = np.round(1e5 * (twin - more_kwh * price)).astype(np.int64)
+        after = replace(before, soc_kwh=before.soc_kwh + more_kwh)
+        settled = Settled(before, after, alone, money)
+        savings, before = savings.after(portfolio, settled, view.expected, prices, view.interval), after
+        each.append(float(savings.saved_eur[1]))
+    assert savings.total_eur[1] == pytest.approx(sum(each))
+    return each
+
+
+def test_a_battery_gains_by_feed_in_prices_that_change():
+    """10 kWh stored at 0.02 and fed in at 0.06 save 0.40 EUR in a period, whatever prices are before and in between."""
+    assert sum(saved([(10.0, 0.02), (-10.0, 0.06)])) == pytest.approx(0.40)
+    assert sum(saved([(0.0, 0.09), (10.0, 0.02), (0.0, -0.05), (-10.0, 0.06)])) == pytest.approx(0.40)
+
+
+def test_what_stays_in_a_battery_is_worth_the_mean_price_of_the_period():
+    """10 kWh stored at 0.02 are worth 0.04 at the end; what was there at the review gains nothing by prices."""
+    assert sum(saved([(10.0, 0.02), (0.0, 0.06)])) == pytest.approx(10.0 * (0.04 - 0.02))
+    for held_kwh in (0.0, 3.0):
+        np.testing.assert_allclose(saved([(0.0, 0.02), (0.0, 0.06)], held_kwh), 0.0, atol=1e-5)
+
+
+def test_a_resume_goes_on_with_the_mean_price_of_the_period():
+    """Saved in the middle of a period, after a review in which prices were others, savings go on to the bit."""
+    view, portfolio = next(situations()).view, homes()
+    points = SetPoints.as_it_comes(view.expected)
+    after, alone = deliver(portfolio, view.state, points, view.expected, view.interval, view.envelopes)
+    settled = Settled(replace(after, soc_kwh=after.soc_kwh - 1.0), after, alone, np.zeros(4, np.int64))
+    one = other = Savings.begun(view.state)
+    for number, price in enumerate((0.05, 0.09, 0.02, 0.06, 0.03)):
+        prices = SettlementPrices(0.30, price, 0.30, price, 0.06, 0.0, 0.05)
+        one, other = (each.after(portfolio, settled, view.expected, prices, view.interval) for each in (one, other))
+        one, other = (each.read() if number == 1 else each for each in (one, other))
+        other = Savings.from_plain(decode(encode(other.to_plain())))
+        assert encode(other.to_plain()) == encode(one.to_plain())
+    np.testing.assert_allclose(one.feed_in_eur_per_kwh, (0.02 + 0.06 + 0.03) / 3)
+
+
+def test_a_resume_where_feed_in_prices_change_is_the_same_to_the_bit(short_runs):
+    """The energy price falls below the feed-in price at noon, and that is what is paid then."""
+    bands = [{"start": "00:00", "eur_per_kwh": 0.30}, {"start": "10:00", "eur_per_kwh": 0.02}]
+    how = {**HOURLY, **MIXED, "tariff__bands": bands}
+    whole, kept = short_runs.world(DAY + 4, **how), {}
+    stops = (DAY - 8, DAY, DAY + 1)
+
+    def keep(now: int) -> bool:
+        if now in stops:
+            kept[now] = encode(whole.to_plain())
+        return True
+
+    tables = short_runs.play(whole, after_tick=keep)
+    assert {float(each["intervals"]["sell_eur_per_kwh"][0]) for each in tables} == {0.02, 0.06}
+    for now in stops:
+        other = short_runs.world(DAY + 4, **how)
+        other.restore(decode(kept[now]))
+        short_runs.play(other)
+        assert other.state.digest == whole.state.digest
+
+
 def test_who_decides_nothing_saves_nothing(short_runs):
     """Without market and envelopes passive prosumers pay what their twins pay, to the rounding of the ledger."""
     world = short_runs.world(

@@ -69,6 +69,19 @@ def test_slips_of_the_keyboard_are_answered_with_the_nearest_word(cosim, words, 
     assert said in result.output
 
 
+def test_the_version_is_said(cosim):
+    """`cosim --version` names the package and its version."""
+    assert cosim("--version").output.split()[0] == "cosim"
+
+
+def test_two_words_on_one_meter_at_one_time_are_refused(cosim):
+    """Which factor should hold? A sentence instead of a guess."""
+    meters = 'faults.wrong_meters=[{who="home-33",factor=0.5,begin=0,end=9},{who="home-33",factor=0.8,begin=5,end=9}]'
+    result = cosim("run", "smoke-v1", "--set", meters)
+    assert result.exit_code == 2
+    assert "overlaps with another entry of home-33, from 0 to 9" in result.output
+
+
 def test_every_kind_of_part_is_listed(cosim):
     """`cosim strategies all --json` has every name that a scenario may use, with a sentence about it."""
     listed = json.loads(cosim("strategies", "all", "--json").output)

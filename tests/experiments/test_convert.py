@@ -74,6 +74,31 @@ def test_a_circuit_of_opendss(tmp_path):
     assert figures["loss_kw"] == pytest.approx(3 * amperes**2 * (0.0922 + 0.493) / 1e3, rel=1e-3)
 
 
+def test_what_was_approximated_is_noted(tmp_path):
+    """Buses without a way upstream, transformers without a rating, loads that answer to voltage; charging by 60 Hz."""
+    pytest.importorskip("opendssdirect", reason="the extra `engines` is not installed")
+    small = (CASES / "small.m").read_text()
+    (tmp_path / "cut.m").write_text(
+        small.replace("\t2\t3\t0.4930\t0.2511\t0\t0\t0\t0\t0\t0\t1", "\t2\t3\t1\t1\t0\t0\t0\t0\t0\t0\t0")
+    )
+    assert (
+        "buses cut off from upstream: 1, with 90 kW of load"
+        in convert(tmp_path / "cut.m", tmp_path / "a.json")["notes"]
+    )
+    pu = small.partition("%% convert")[0].replace("\t100\t60", "\t0.1\t0.06").replace("\t90\t40", "\t0.09\t0.04")
+    ratio = pu.replace("0.4930\t0.2511\t0\t0\t0\t0\t0", "0.0020\t0.0300\t0\t0\t0\t0\t1.02")
+    (tmp_path / "ratio.m").write_text(ratio)
+    assert any(
+        "transformer 0 has no rating" in note for note in convert(tmp_path / "ratio.m", tmp_path / "b.json")["notes"]
+    )
+    circuit = (CASES / "small.dss").read_text().replace("c1=0", "c1=300").replace("model=1", "model=2")
+    (tmp_path / "z.dss").write_text(circuit)
+    assert convert(tmp_path / "z.dss", tmp_path / "c.json")["notes"] == [
+        "load b is of model 2, taken as constant power"
+    ]
+    assert json.loads((tmp_path / "c.json").read_text())["_object"]["f_hz"] == 60.0
+
+
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [

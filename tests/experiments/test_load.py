@@ -65,6 +65,21 @@ def test_a_notebook_shows_the_verdict(run):
     assert html.count("<tr>") > 10
 
 
+def test_python_words_are_checked(tmp_path):
+    """A switch that is no truth value is refused; strategies may be given by prosumer, a plug-in as one name."""
+    with pytest.raises(BadInputError, match="allowed is True or False"):
+        cosim.run("smoke-v1", market="no", out=tmp_path / "a")
+    with pytest.raises(BadInputError, match="my_missing_agents"):
+        cosim.run("smoke-v1", plugins="my_missing_agents", out=tmp_path / "b")
+    with pytest.raises(BadInputError, match=r"people\.strategies\.home-13 is 'truthfull'"):
+        cosim.run("smoke-v1", strategy={"home-13": "truthfull"}, out=tmp_path / "c")
+
+
+def test_a_run_says_what_it_is(run):
+    """On a terminal a run shows its folder and whether it is finished."""
+    assert repr(run) == f"Run({str(run.folder)!r}, finished)"
+
+
 def test_importing_cosim_is_light():
     """`import cosim` and its directory of names load no heavy library."""
     heavy = ("numpy", "pandas", "pandapower", "duckdb", "plotly", "mesa", "cvxpy")

@@ -82,6 +82,17 @@ def test_inputs_of_the_wrong_sign_are_refused(wrong, sentence):
         simulator.step(0, {homes[0]: wrong["home"]}, 0)
 
 
+def test_what_cannot_be_told_or_asked_is_said():
+    """Inputs to others than prosumers, and data before the first step, are refused; what was told can be read."""
+    simulator, _, homes = _community()
+    with pytest.raises(BadInputError, match="before the first step"):
+        simulator.get_data({homes[0]: ["net_kw"]})
+    with pytest.raises(BadInputError, match="demand_kw and available_kw of a prosumer"):
+        simulator.step(0, {"community": {"loss_kw": {"a": 1.0}}}, 0)
+    simulator.step(0, {homes[0]: {"available_kw": {"sun": 4.0}}}, 0)
+    assert simulator.get_data({homes[0]: ["available_kw"]}) == {homes[0]: {"available_kw": 4.0}}
+
+
 def test_starting_it_wrongly_is_refused():
     """A step size that mosaik's clock cannot count, a second community and steps beyond the end are named."""
     with pytest.raises(BadInputError, match="time_resolution"):

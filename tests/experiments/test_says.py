@@ -48,7 +48,12 @@ def test_voltages(low: float, high: float, over: int, words: str) -> None:
     """Within limits the sentence says how much is spare, beyond them by how much and how often."""
     intervals = {"vm_min_pu": np.array([1.0, low]), "vm_max_pu": np.array([high, 1.0])}
     counts = {"over_buses": np.array([over, 0]), "under_buses": np.zeros(2, int)}
-    assert words in says.voltages({**intervals, **counts}, Limits(0.95, 1.05, 100.0))
+    told = says.voltages({**intervals, **counts}, Limits(0.95, 1.05, 100.0))
+    assert words in told
+    dark = {"dark_buses": np.array([7, 13])}
+    assert says.voltages({**intervals, **counts, **dark}, Limits(0.95, 1.05, 100.0)) == (
+        f"{told} 20 bus-intervals are without voltage."
+    )
 
 
 def test_envelopes() -> None:

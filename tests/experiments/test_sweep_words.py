@@ -107,11 +107,10 @@ def test_an_engine_that_is_not_installed_says_how_to_get_it(cosim, monkeypatch, 
     [
         (["compare", "there"], "allowed are two runs or more, or one sweep"),
         (["compare", "there", "nor-there"], "RUN is 'nor-there'; nor-there holds no run: manifest.json is missing"),
-        (["query", "there", "SELECT 1"], "FOLDER is there; it holds no sweep: sweep.json is missing"),
     ],
 )
 def test_folders_that_hold_nothing_are_said_to(cosim, tmp_path, words, said):
-    """Exit code 2 for `compare` and `query` of folders without runs or sweeps."""
+    """Exit code 2 for `compare` of folders without runs or sweeps."""
     (tmp_path / "there").mkdir()
     result = cosim(*words)
     assert result.exit_code == 2

@@ -86,6 +86,13 @@ def test_baseline_with_violations() -> None:
     assert said == "prosumers pay 10 % more than without a market (which has 64 violations)"
 
 
+def test_what_was_without_voltage_is_told_apart() -> None:
+    """Dead buses are no violations; a run with some is not sound either."""
+    dark = {**QUIET, "dark_bus_intervals": 20, "unserved_kwh": 3.0}
+    assert verdict(dark).endswith("0 violations, 20 bus-intervals without voltage, 3.0 kWh not served")
+    assert grade({**QUIET, "dark_bus_intervals": 1}) == "short"
+
+
 def test_grade() -> None:
     """The colour of the verdict follows limits first, then what was not served."""
     assert grade(QUIET) == "sound"
@@ -98,6 +105,9 @@ def test_plug_in_faults_are_not_passed_over() -> None:
     """A strategy that broke its contract is named in the sentence, however well the run went with the fallback."""
     sentence = verdict({"intervals": 4, "ac_checks": 8, "violation_bus_intervals": 0, "events": {"plugin_raised": 3}})
     assert "3 plug-in faults met by the fallback" in sentence
+    events = {"plugin_timeout": 1, "plugin_lost": 1, "plugin_quarantined": 1}
+    sentence = verdict({"intervals": 4, "ac_checks": 8, "violation_bus_intervals": 0, "events": events})
+    assert "2 plug-in faults met by the fallback, 1 plug-in replaced by the fallback for good" in sentence
 
 
 def test_the_supplier_s_side_is_told() -> None:

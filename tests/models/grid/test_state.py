@@ -49,12 +49,13 @@ def test_tolerances_are_1e_6_pu_and_1e_4_percent() -> None:
     np.testing.assert_allclose(found.branch_percent, 1.1e-4, atol=1e-9)
 
 
-def test_a_dead_bus_is_a_violation() -> None:
-    """A bus without voltage cannot pass a limit check."""
+def test_a_dead_bus_breaks_no_limit() -> None:
+    """A bus without voltage is out of service, and told apart from one whose voltage is low."""
     dead = replace(FLAT, vm_pu=np.array([1.0, 1.0, 0.0]), energised=np.array([True, True, False]))
-    found = violations(dead, Limits())
-    assert found.under_bus.tolist() == [2]
-    assert found.under_pu.tolist() == [0.95]
+    assert not violations(dead, Limits()).any
+    found = violations(replace(dead, vm_pu=np.array([1.0, 0.5, 0.0])), Limits())
+    assert found.under_bus.tolist() == [1]
+    assert found.under_pu.tolist() == [0.95 - 0.5]
 
 
 def test_nan_passes_no_limit() -> None:
