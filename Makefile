@@ -20,7 +20,7 @@ demo: install
 	$(BIN)/cosim run village-v1 --days 7 --out demo-run
 
 test: install
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not campaign"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not campaign"
 
 campaign: install
 	$(BIN)/python -m pytest -n auto --dist loadfile -m campaign

@@ -33,7 +33,7 @@ def mishaps(
     """Yield causes and sentences for the event table."""
     share, result, _ = carried
     if lit.buses is not None and lit.rows is not None:
-        people, unserved_kwh = int((~lit.rows).sum()), -interval.energy_kwh(float(asked.p_kw[~lit.buses].sum()))
+        people, unserved_kwh = int((~lit.rows).sum()), 0.0 - interval.energy_kwh(float(asked.p_kw[~lit.buses].sum()))
         if people or unserved_kwh:
             yield "cut_off", f"{people} prosumers and {unserved_kwh:.3f} kWh of passive load are without voltage"
     if share < 1.0:

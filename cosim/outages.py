@@ -41,6 +41,11 @@ class Lit:
         """Return it for marked buses (B,)."""
         return cls() if buses.all() else cls(buses, buses[community.bus])
 
+    @property
+    def nobody(self) -> bool:
+        """Whether no connection point has voltage."""
+        return self.rows is not None and not self.rows.any()
+
     def passive(self, load: PassiveLoad) -> PassiveLoad:
         """Return a passive load (..., B) without that of dark buses."""
         if self.buses is None:
@@ -57,8 +62,13 @@ class Lit:
         """Return a request (n,) in which dark connection points ask for nothing."""
         if self.rows is None:
             return request
-        names = ("lower_kw", "upper_kw", "firm_kw", "reactive_kvar")
-        return replace(request, **{name: np.where(self.rows, getattr(request, name), 0.0) for name in names})
+        return replace(
+            request,
+            lower_kw=np.where(self.rows, request.lower_kw, 0.0),
+            upper_kw=np.where(self.rows, request.upper_kw, 0.0),
+            firm_kw=np.where(self.rows, request.firm_kw, 0.0),
+            reactive_kvar=np.where(self.rows, request.reactive_kvar, 0.0),
+        )
 
     def weather(self, exogenous: Exogenous, curtailable: np.ndarray) -> Exogenous:
         """Return what an interval brings (n,): generation that cannot be held back trips where it is dark."""
@@ -76,6 +86,12 @@ def state_at(setting: Setting, state: RunState, index: int) -> np.ndarray | None
         return state.closed_at(index)
     real = setting.faults.forced(commanded(setting, state, index), index, max(state.tick, 0))
     return None if (real == setting.truth.feeder.closed).all() else real
+
+
+def obeyed(setting: Setting, state: RunState, index: int) -> bool:
+    """Say whether all branches are as their operator wants them in an interval, as far as it has shown by now."""
+    real = setting.closed_in(state_at(setting, state, index))
+    return bool((real == commanded(setting, state, index)).all())
 
 
 def lit_at(setting: Setting, state: RunState, index: int) -> Lit:

@@ -17,10 +17,10 @@ from cosim.models.market.order import WH_PER_KWH
 from cosim.models.market.room_account import RoomAccount
 from cosim.models.step import Decisions, StepResult, power_flow, step, whole_wh
 from cosim.models.stopwatch import section
-from cosim.outages import Lit, state_at
+from cosim.outages import Lit, obeyed, state_at
 from cosim.setting import Outlook, Setting
 from cosim.state import Pending, RunState
-from cosim.switch_gates import commanded, relieved
+from cosim.switch_gates import relieved
 from cosim.talk import Ask, Gate, Send, Talk
 from cosim.unheard import granted, nobody, reckoned, where_heard
 from cosim.views import PlanView, ProsumersView
@@ -69,12 +69,12 @@ def planned(
     index = view.interval.index
     plan = yield from _nominated(setting, state, view, outlook, request)
     first, rounds, checks, curtailed_kw, voided_wh = plan, 0, 1, 0.0, 0
-    # Around an outage ties are closed; what a sound grid would gain by other switches is not asked then.
-    sound = (setting.closed_in(state_at(setting, state, index)) == commanded(setting, state, index)).all()
-    rewiring = setting.rewiring if plan.breaks_limits and setting.rescue and sound else None
+    rewiring = setting.rewiring if plan.breaks_limits and setting.rescue else None
     if (
         rewiring is not None
         and rewiring.on_violation
+        # Around an outage only ties are closed: a search for other switches knows no branch that obeys nobody.
+        and obeyed(setting, state, index)
         and (yield from relieved(setting, rewiring, state, now, plan.heard, outlook.passive))
     ):
         plan = yield from _nominated(setting, state, view, outlook, request, plan.decisions)

@@ -102,7 +102,7 @@ def decided(setting: Setting, state: RunState, now: int, interval: Interval) -> 
     figures: dict[str, float] = {}
     if setting.envelopes:
         request = yield from _requested(view, lit)
-        grant, account, figures = yield from _granted(setting, state, now, view, request, outlook)
+        grant, account, figures = yield from _granted(setting, state, now, view, request, outlook, lit)
         promised = lit.bands(grant.envelopes)
         standing = static_bands(view.connection_kw, view.power_range.firm_kw)
         view = replace(view, envelopes=granted(grant, standing))
@@ -119,10 +119,10 @@ def decided(setting: Setting, state: RunState, now: int, interval: Interval) -> 
 
 
 def _granted(
-    setting: Setting, state: RunState, now: int, view: ProsumersView, request: RoomRequest, outlook: Outlook
+    setting: Setting, state: RunState, now: int, view: ProsumersView, request: RoomRequest, outlook: Outlook, lit: Lit
 ) -> Generator[Ask | Send | Gate, Any, Granted]:
     """Let the operator hand out room, or negotiate it."""
-    if nobody(request):
+    if nobody(request) or lit.nobody:
         return standing_grant(view), None, {} if setting.rooms is None else UNSPOKEN
     if setting.rooms is not None:
         grant, account, figures = yield from interval_agreed(setting.rooms, setting, state, now, view)

@@ -37,7 +37,7 @@ def day_agreed(
 ) -> Said:
     """Negotiate the day that a view looks at, commit it, and top up who would have done better with the fair room."""
     horizon = view.horizon
-    closed = state_at(setting, state, horizon.first.index)
+    closed = state.closed_at(horizon.first.index)
     opened = yield from _opened(gates, terms, setting, now, view, horizon.steps, None, closed)
     grant = yield from _talked(terms, view, opened)
     room, fair, price = (part.stacked() for part in (grant.room, grant.fair, grant.price))

@@ -50,18 +50,18 @@ class Savings:
     """
 
     devices: DeviceState
+    intervals: int
     saved_eur: np.ndarray
     exchanged_kwh: np.ndarray
     total_eur: np.ndarray
     total_kwh: np.ndarray
     feed_in_eur_per_kwh: np.ndarray
     begun_kwh: np.ndarray
-    intervals: int = 0
 
     @classmethod
     def begun(cls, devices: DeviceState) -> Self:
         """Return the savings of a run that begins."""
-        return cls(devices, *(np.zeros(len(devices.soc_kwh)) for _ in range(6)))
+        return cls(devices, 0, *(np.zeros(len(devices.soc_kwh)) for _ in range(6)))
 
     def after(
         self, portfolio: Portfolio, settled: Settled, exogenous: Exogenous, prices: SettlementPrices, interval: Interval

@@ -129,7 +129,7 @@ class Setting:
     @cached_property
     def all_lit(self) -> bool:
         """Whether every bus has voltage in the switch state of the network's file, and so in every state ordered."""
-        return bool(islands(self.truth.feeder).all())
+        return bool(islands(self.twin.feeder).all())
 
     def closed_in(self, closed: np.ndarray | None) -> np.ndarray:
         """Return a switch state (L,): that of the network's file where None is given."""

@@ -84,9 +84,10 @@ class RunState:
 
     `days` holds what day gates have committed, by the first interval of the day; `switches` what switch state (L,)
     holds from an interval on, nothing while it is that of the network's file; `ties` which branches (L,) are closed on
-    top of that in an interval, around an outage; `books` the orders for intervals that are not over yet, where they are recorded; `savings` what prosumers compare, where they review their strategies. Where
-    losses are priced, `loss_prices` are those told (n,) for intervals that are not over yet, and `nominated_kva` net
-    and reactive power (2, n) nominated for the last one that is.
+    top of that in an interval, around an outage; `books` the orders for intervals that are not over yet, where they are
+    recorded; `savings` what prosumers compare, where they review their strategies. Where losses are priced,
+    `loss_prices` are those told (n,) for intervals that are not over yet, and `nominated_kva` net and reactive power
+    (2, n) nominated for the last one that is.
     """
 
     tick: int

@@ -134,8 +134,10 @@ def fairness(amounts: Mapping[str, np.ndarray], ginis: Mapping[str, float | None
 
 def rounds(count: np.ndarray, agreed: np.ndarray) -> str:
     """Say how soon talks about room end, and whether in agreement."""
+    middle = f"{np.median(count):.0f}"
+    within = f"{middle} round{'' if middle == '1' else 's'}"
     return (
-        f"Talks about room end within {np.median(count):.0f} round(s) in half of the intervals and take {count.max()}"
+        f"Talks about room end within {within} in half of the intervals and take {count.max()}"
         f" at most; {_part(float(agreed.mean()))} end in agreement, the others with what the grid was shown to carry."
     )
 

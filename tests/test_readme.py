@@ -49,5 +49,7 @@ def test_own_strategy_runs(own: Path) -> None:
         "--out",
         "out",
     ]
-    in_folder(own, sys.executable, "-m", "cosim", *words, "--no-baseline", "--no-report")
+    in_folder(
+        own, sys.executable, "-m", "cosim", *words, "--no-baseline", "--no-report", "--set", "time.interval_s=3600"
+    )
     assert (own / "out" / "summary.json").is_file()

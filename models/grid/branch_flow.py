@@ -90,6 +90,8 @@ def _outwards(admittance: Admittance) -> tuple[np.ndarray | None, np.ndarray]:
 
 def _entries(matrix: csr_array, row: np.ndarray, column: np.ndarray) -> np.ndarray:
     """Return entries of a sparse matrix (k,)."""
+    if not len(row):  # for which scipy returns a matrix and no entries
+        return np.zeros(0, dtype=matrix.dtype)
     entries: np.ndarray = np.asarray(matrix[row, column]).reshape(-1)
     return entries
 

@@ -85,6 +85,17 @@ def test_a_stopped_run_goes_on_to_the_same_result(whole, half):
     assert all(resumed.table(name).equals(unbroken.table(name)) for name in unbroken.tables)
 
 
+@pytest.mark.parametrize("lead", [0, 1])
+def test_a_run_that_prices_losses_goes_on_to_the_same_result(tmp_path, lead):
+    """What losses are priced at is part of the state, whether the interval before is over by then or not."""
+    told = {**HOURLY, "market.losses": "marginal", "market.gate_lead_intervals": lead, "time.days": 1}
+    execute(Request("smoke-v1", tmp_path / "whole", overrides=told))
+    with pytest.raises(Stop):
+        execute(Request("smoke-v1", tmp_path / "half", overrides=told), stop_at(HALF))
+    resumed = resume(tmp_path / "half")
+    assert resumed.summary["result_sha256"] == Run(tmp_path / "whole").summary["result_sha256"]
+
+
 def test_from_the_state_before_the_last_the_result_is_the_same(whole, half):
     """A damaged last state is refused with exit code 4 and the way out; that way leads to the same result."""
     spoil(half, f"UPDATE state SET body = CAST(body || x'00' AS BLOB) WHERE tick = {HALF}")

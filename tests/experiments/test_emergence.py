@@ -20,7 +20,7 @@ from cosim.experiments.emergence_measures import (
     price_dispersion_eur_per_kwh,
     price_figures,
 )
-from cosim.experiments.emergence_welfare import best_eur, grid_awareness, traded_eur, worth_of_books
+from cosim.experiments.emergence_welfare import at_the_slack, best_eur, grid_awareness, traded_eur, worth_of_books
 from cosim.models.errors import BadInputError
 from cosim.models.grid.feeder import load_feeder
 from cosim.models.grid.topology import is_radial, islands
@@ -86,6 +86,13 @@ def test_efficiency_of_a_run_by_hand():
     np.testing.assert_allclose(worth.traded_eur, [0.10, 0.0, 0.20], atol=1e-12)
     assert worth.efficiency == pytest.approx(0.75)
     assert worth.within(1, 2).efficiency is None
+
+
+def test_limits_at_the_slack_by_hand():
+    """A limit where a kWh fed in costs 2 cents in losses is 2 cents higher at the slack, interval by interval."""
+    orders = table(interval=[0, 1], prosumer=[1, 0], side=[1, -1], energy_wh=[1, 1], limit_eur_per_kwh=[0.10, 0.20])
+    people = table(interval=[0, 0, 1, 1], prosumer=[0, 1, 0, 1], loss_eur_per_kwh=[0.0, 0.02, -0.01, 0.0])
+    np.testing.assert_allclose(at_the_slack(orders, people, 2)["limit_eur_per_kwh"], [0.12, 0.19])
 
 
 def test_inequality_by_hand():

@@ -1,13 +1,18 @@
 """Every mechanism in a short co-simulation: it trades, money adds up to zero, and nothing is noted against it."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from cosim.agents.prosumer.bidding.strategy import CohortStrategy
+from cosim.experiments.emergence_welfare import at_the_slack, worth_of_books
 from cosim.experiments.plugins import registries
+from cosim.experiments.studies.mechanism_runs import budget_eur, fees_eur
 from cosim.models.market.ledger import LedgerKind
 from cosim.models.market.order import BUY, SELL, Orders
 from cosim.models.market.settlement import Accounts
+from cosim.models.optimisation.pairwise import agree
 from cosim.models.step import PassiveLoad
 from cosim.views import LossView
 
@@ -130,6 +135,64 @@ def test_the_operator_prices_losses_by_what_a_kwh_more_adds(played):
     slope = [(lost_kw(view.net_kw + more) - lost_kw(view.net_kw - more)) / 0.02 for more in step]
     np.testing.assert_allclose(told, 0.25 * np.array(slope), rtol=1e-4, atol=1e-9)
     assert told.max() < 0  # everybody draws power: whoever feeds in saves losses
+
+
+@pytest.mark.parametrize("lead", [0, 1, 2])
+def test_losses_are_priced_at_what_was_nominated_for_the_interval_before(short_runs, lead):
+    """Whether that interval is over when the gate closes or still to come; only the first one knows of nobody."""
+    world = short_runs.world(4, market__losses="marginal", market__gate_lead_intervals=lead)
+    seen, asked = [], world.cast.operator.loss_price
+    world.cast.operator.loss_price = lambda view: seen.append(view) or asked(view)
+    tables = short_runs.play(world)
+    assert [view.interval.index for view in seen] == [0, 1, 2, 3]
+    assert not seen[0].net_kw.any()
+    for view, before in zip(seen[1:], tables, strict=False):
+        np.testing.assert_array_equal(view.net_kw, before["prosumers"]["nominated_kw"])
+        assert view.net_kw.any()
+    assert not world.state.loss_prices
+
+
+def test_what_is_priced_stands_in_the_tables_only_where_it_is_priced(played):
+    """The operator's part of each trade, and what was told; books are matched to the best by limits at the slack."""
+    _, (plain,), _ = played("uniform_price", 1)
+    assert not any("loss_eur_per_kwh" in plain[name] for name in ("trades", "prosumers"))
+    world, (table,), _ = played("uniform_price", 1, market__losses="marginal", market__record_orders=True)
+    trades, told, ledger = table["trades"], table["prosumers"]["loss_eur_per_kwh"], table["ledger"]
+    part = trades["loss_eur_per_kwh"]
+    np.testing.assert_allclose(part, told[trades["seller"]] - told[trades["buyer"]], atol=1e-15)
+    charged = ledger["money"][ledger["kind"] == LedgerKind.LOSS_CHARGE].sum()
+    assert charged == pytest.approx((trades["energy_wh"] * part).sum() * 100, abs=len(part))
+    assert np.abs(part).max() > 0
+    assert budget_eur(trades) == pytest.approx(0.0, abs=1e-9)
+    orders = {"interval": np.zeros(len(table["orders"]["prosumer"]), np.int64), **table["orders"]}
+    dated = {"interval": np.zeros(len(part), np.int64), **trades}
+    at_slack = at_the_slack(orders, table["prosumers"], len(world.setting.ids))
+    assert worth_of_books(at_slack, dated, 1).efficiency == pytest.approx(1.0)
+    assert at_the_slack(orders, plain["prosumers"], len(world.setting.ids)) is orders
+
+
+def test_budgets_and_fees_by_hand():
+    """2 kWh at a spread of 3 cents, of which 1 is for losses, leave 4 cents; both sides pay the fee."""
+    trades = {
+        "seller": np.array([0, 1]),
+        "buyer": np.array([1, 2]),
+        "energy_wh": np.array([2000, 500]),
+        "spread_eur_per_kwh": np.array([0.03, 0.0]),
+    }
+    assert budget_eur(trades) == pytest.approx(0.06)
+    assert budget_eur({**trades, "loss_eur_per_kwh": np.array([0.01, 0.0])}) == pytest.approx(0.04)
+    np.testing.assert_allclose(fees_eur(trades, 4, 0.002), [0.004, 0.005, 0.001, 0.0])
+
+
+def test_a_negotiation_that_does_not_settle_is_an_event(played, monkeypatch):
+    """What pairs have agreed on by then trades, and a line in the table of events says so."""
+    monkeypatch.setattr("cosim.models.market.bilateral.agree", partial(agree, rounds=7))
+    chosen = {"market__partners": "neighbours", "market__partner_count": 9}
+    _, (table,), events = played("bilateral", 1, **chosen)
+    (event,) = [event for event in events if event.agent == "marketplace"]
+    assert event.cause == "bilateral_unsettled"
+    assert "within 7 rounds" in event.detail
+    assert table["trades"]["energy_wh"].sum() > 0
 
 
 def test_the_fee_reaches_the_mechanism(played):

@@ -10,11 +10,22 @@ from cosim.experiments.run import Run
 from cosim.experiments.studies import mechanism_behaviour, mechanism_clearing, mechanisms
 from cosim.experiments.studies.conduct import Order, conduct
 from cosim.experiments.studies.mechanism_runs import bills_eur, gains_eur, market_figures, with_figures
+from cosim.experiments.sweeps.case import play
 from cosim.experiments.sweeps.sweep import Sweep
 from cosim.models.errors import BadInputError
 
 FEW = ["uniform_price", "bill_sharing", "vcg"]
 PARTS = ("market", "cost", "grid", "fairness", "promises")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_this_process():
+    """Have sweeps worked off here: processes are not what is shown, and take longer to begin than cases to play."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "cosim.experiments.sweeps.engines.on_loky", lambda cases, _workers: (play(each) for each in cases)
+        )
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +73,21 @@ def test_differences_are_within_seeds(small):
             assert row["difference_eur"] == pytest.approx(apart)
             width = row["difference_high_eur"] - row["difference_low_eur"]
             assert width < row["prosumer_cost_high_eur"] - row["prosumer_cost_low_eur"]
+
+
+def test_the_strict_count_is_for_all_questions_of_a_table_at_once(small):
+    """Two others with and without envelopes are four differences; whatever stands strictly stands by itself, too."""
+    played = with_figures(Sweep(small[0] / "day"))
+    for row in small[1]["cost"]:
+        on = row["envelopes"] == "fair"
+        one, other = (
+            {"market.mechanism": name, "switches.envelopes": on} for name in ("uniform_price", row["mechanism"])
+        )
+        strictly = played.differences(one, other, "prosumer_cost_eur", 1 - 0.05 / 4)
+        assert row["for_all"] == (strictly.low > 0 or strictly.high < 0)
+        assert row["difference_low_eur"] > 0 or row["difference_high_eur"] < 0 or not row["for_all"]
+    assert not of(small[1]["cost"], mechanism="uniform_price", envelopes="fair")["for_all"]
+    assert all(isinstance(row["for_all"], bool) for row in small[1]["grid"])
 
 
 def test_what_is_broken_is_said_and_nothing_is_claimed_in_vain(small):

@@ -90,12 +90,8 @@ def test_mixed_negotiators_and_strategies_run_together(short_runs):
 
 def test_a_negotiated_day_has_a_summary_and_a_report(tmp_path):
     """Rounds and what room cost stand in the summary, and the report draws what was paid."""
-    run = cosim.run(
-        "smoke-v1",
-        days=1,
-        out=tmp_path / "run",
-        overrides={key.replace("__", "."): value for key, value in NEGOTIATED.items()},
-    )
+    negotiated = {key.replace("__", "."): value for key, value in NEGOTIATED.items()}
+    run = cosim.run("smoke-v1", days=1, out=tmp_path / "run", overrides={**negotiated, "time.interval_s": 3600})
     assert run.summary["room_rounds_mean"] >= 1.0
     assert {"room_day_ahead_eur", "room_intraday_eur", "room_topped_up_eur"} <= set(run.summary)
     assert run.summary["money_residual_eur"] == 0.0

@@ -15,6 +15,7 @@ from cosim.experiments.scenario import Scenario
 from cosim.models.errors import BadInputError
 from cosim.models.grid.electrical_distance import nearest
 from cosim.models.grid.feeder import load_feeder
+from cosim.models.grid.graph import component_labels
 from cosim.models.grid.powerflow import PowerFlow
 from cosim.models.market.order import BUY, SELL, Orders
 
@@ -117,6 +118,58 @@ def test_partners_at_one_bus_cost_nothing():
     found = neighbours(PowerFlow(load_feeder("ieee33_bw")).admittance(), np.array([4, 4, 4]), 9, 0.05)
     assert len(found.seller) == 6
     assert not found.buyer_cost_eur_per_kwh.any()
+
+
+def test_neighbours_of_separate_parts_are_of_their_own_part():
+    """Two slacks feed two parts: nobody's neighbour is elsewhere, and every distance costs something that is finite."""
+    admittance = PowerFlow(load_feeder("pandapower:mv_oberrhein")).admittance()
+    bus = np.flatnonzero(admittance.energised)[::5]
+    part = component_labels(admittance.size, *admittance.ybus.nonzero())[admittance.internal[bus]]
+    assert len(set(part.tolist())) > 1
+    found = neighbours(admittance, bus, 3, 0.02)
+    assert (part[found.seller] == part[found.buyer]).all()
+    assert np.isfinite(found.buyer_cost_eur_per_kwh).all()
+    assert found.buyer_cost_eur_per_kwh.mean() > 0
+
+
+def test_the_way_between_parts_leads_through_the_network_above():
+    """Nearer or farther, the own part comes first; beyond it distances are the sum of both to their slacks."""
+    admittance = PowerFlow(load_feeder("pandapower:mv_oberrhein")).admittance()
+    feeder_bus = np.flatnonzero(admittance.energised)
+    at, part = admittance.internal, component_labels(admittance.size, *admittance.ybus.nonzero())
+    slack = [int(np.flatnonzero(at == ref)[0]) for ref in admittance.ref]
+    one, other = (feeder_bus[part[at[feeder_bus]] == part[ref]][[20, 40]] for ref in admittance.ref[:2])
+    near = nearest(admittance, np.concatenate([one, other, slack[:2]]), 5)
+    assert [set(row) for row in near.rows[:, :2].tolist()] == [{1, 4}, {0, 4}, {3, 5}, {2, 5}, {0, 1}, {2, 3}]
+
+    def apart(place: int, elsewhere: int) -> float:
+        return float(near.distance[place][near.rows[place] == elsewhere][0])
+
+    assert apart(0, 2) == pytest.approx(apart(0, 4) + apart(2, 5))
+    assert apart(4, 5) == 0.0
+    assert np.isfinite(near.mean)
+
+
+@pytest.mark.parametrize("lit", [4, 2, 1, 0])
+def test_who_has_no_voltage_is_nobodys_neighbour(lit):
+    """However many are left, who is dark is partner of none, and partners are as if those lit were alone."""
+    admittance = PowerFlow(load_feeder("ieee33_bw")).admittance()
+    bus, dark = np.array([1, 2, 3, 17]), np.arange(4) >= lit
+    internal = admittance.internal.copy()
+    internal[bus[dark]] = -1
+    found = neighbours(replace(admittance, internal=internal), bus, 9, 0.02)
+    alone = neighbours(admittance, bus[:lit], 9, 0.02)
+    np.testing.assert_array_equal(found.seller, alone.seller)
+    np.testing.assert_array_equal(found.buyer_cost_eur_per_kwh, alone.buyer_cost_eur_per_kwh)
+    assert len(found.seller) == lit * (lit - 1)
+
+
+def test_a_bus_without_voltage_is_at_no_distance():
+    """It is said, not taken for the last bus."""
+    admittance = PowerFlow(load_feeder("ieee33_bw")).admittance()
+    dark = replace(admittance, internal=np.where(np.arange(len(admittance.internal)) == 5, -1, admittance.internal))
+    with pytest.raises(ValueError, match="without voltage"):
+        nearest(dark, np.array([4, 5]), 1)
 
 
 BAD = [

@@ -128,7 +128,7 @@ def build(raw):
 
 
 @given(raw=damaged())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_damage_ends_in_a_world_or_in_bad_input(raw):
     """Whatever is set, added or removed: nothing but BadInputError escapes from building a world."""
     build(raw)
@@ -143,7 +143,7 @@ def test_damage_ends_in_a_world_or_in_bad_input_ten_thousand_times(raw):
 
 
 @given(data=st.data(), which=st.sampled_from(["scenario.toml", "people.csv", "net.json", "series.csv"]))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damaged_bytes_end_in_a_world_or_in_bad_input(tmp_path, data, which):
     """Bytes cut out, put in or changed in any file of a good folder: a world, or bad input."""
     bad = Path(__file__).parent.parent / "bad"
