@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,9 @@ def unbroken(tmp_path_factory, specification) -> dict[str, str]:
 def test_ctrl_c_stops_and_the_same_sweep_goes_on(tmp_path, unbroken, specification):
     """After the first case: exit code 130, no traceback, no process left behind; then the same hashes."""
     command = [sys.executable, "-m", "cosim", "sweep", *WORDS, "-j", "1", "--out", str(tmp_path / "made")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    # a shell that runs the tests in the background lets its children ignore Ctrl-C
+    heard = {"preexec_fn": partial(signal.signal, signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **heard) as process:
         assert process.stderr is not None
         first = process.stderr.readline()
         process.send_signal(signal.SIGINT)
