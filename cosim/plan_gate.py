@@ -108,27 +108,35 @@ def planned(
         plan = yield from _nominated(setting, state, view, outlook, request)
         rounds += 1
         checks += 1
-    state.pending[view.interval.index] = Pending(
+    how = {
+        "violation_buses_first": float(first.buses),
+        "violation_buses": float(plan.buses),
+        "violation_branches": float(plan.branches),
+        "tighten_rounds": float(rounds),
+        "rechecks": float(checks - 1),
+        "curtailed_by_rule_kwh": view.interval.energy_kwh(curtailed_kw),
+        "voided_wh": float(voided_wh),
+        **figures,
+    }
+    state.pending[index] = _committed(plan, trades, price, account, how)
+    if price is not None:
+        state.last_price_eur_per_kwh = price
+
+
+def _committed(
+    plan: _Plan, trades: Trades, price: float | None, account: RoomAccount | None, how: dict[str, float]
+) -> Pending:
+    """Return what holds for an interval from now on, and how it came about."""
+    return Pending(
         set_points=plan.decisions.set_points,
         envelopes=plan.decisions.envelopes,
         nominated_kw=plan.result.delivery.net_kw,
         nominated_kvar=plan.result.delivery.q_kvar,
         trades=trades,
         price_eur_per_kwh=price,
-        plan={
-            "violation_buses_first": float(first.buses),
-            "violation_buses": float(plan.buses),
-            "violation_branches": float(plan.branches),
-            "tighten_rounds": float(rounds),
-            "rechecks": float(checks - 1),
-            "curtailed_by_rule_kwh": view.interval.energy_kwh(curtailed_kw),
-            "voided_wh": float(voided_wh),
-            **figures,
-        },
+        plan=how,
         room=account,
     )
-    if price is not None:
-        state.last_price_eur_per_kwh = price
 
 
 def _nominated(
