@@ -143,7 +143,7 @@ def test_every_call_of_a_day_of_two_may_fail(tiny_run, answering, campaign_row):
 def test_every_call_of_a_run_with_everybody_may_fail(short_runs, campaign_row):
     """Row D for all n below 200: both starts fail in a run with envelopes, market, rescue and inverters."""
     plain, calls = played(short_runs, (), 20, **LAWS)
-    assert calls > 200
+    assert calls >= 200
     cases = [(number, 2) for number in range(1, 200)]
     failures = failing_in(plain, lambda fails: played(short_runs, fails, 20, **LAWS), cases)
     campaign_row("D", len(cases), len(failures), "the same in a run with everybody, from both starts")
