@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from cosim.experiments.studies.invasion_pictures import panels
-from cosim.experiments.studies.invasion_runs import FEW, STRATEGIES, Runs, equal_shares
+from cosim.experiments.studies.invasion_runs import FEW, STRATEGIES, equal_shares, of_the_village
+from cosim.experiments.studies.runs import Runs
 from cosim.experiments.studies.study import Found, Row, or_none
 from cosim.experiments.sweeps.intervals import mean_of
 from cosim.experiments.sweeps.sweep import Sweep
@@ -53,7 +54,7 @@ def days_of(strategies: tuple[str, ...], seeds: int, days: int) -> Runs:
         "people.imitation.among": "alike",
         "people.imitation.strategies": list(strategies),
     }
-    return Runs({INTENSITY: (SELECTION, DRIFT)}, tuple(range(1, seeds + 1)), days, settings)
+    return of_the_village({INTENSITY: (SELECTION, DRIFT)}, tuple(range(1, seeds + 1)), days, settings)
 
 
 def shares_by_day(played: Sweep, intensity: float) -> np.ndarray:

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from cosim.experiments.studies.invasion_pictures import square
-from cosim.experiments.studies.invasion_runs import FEW, UNLIKE, Runs, saved_eur_per_kwh
+from cosim.experiments.studies.invasion_runs import FEW, UNLIKE, of_the_village, saved_eur_per_kwh
+from cosim.experiments.studies.runs import Runs
 from cosim.experiments.studies.study import Found, Row, or_none
 from cosim.experiments.sweeps.harvest import cell
 from cosim.experiments.sweeps.intervals import mean_of, strict
@@ -53,7 +54,7 @@ def answer(quick: bool, folder: Path) -> Found:
 def pairs(strategies: tuple[str, ...], seeds: int, days: int) -> Runs:
     """Return every strategy as resident with a tenth of every one, itself included: the population without mutants."""
     tenths = [{name: SHARE} for name in strategies]
-    return Runs({RESIDENT: strategies, MUTANTS: tenths}, tuple(range(1, seeds + 1)), days)
+    return of_the_village({RESIDENT: strategies, MUTANTS: tenths}, tuple(range(1, seeds + 1)), days)
 
 
 def leads(played: Sweep, first_day: int) -> list[Row]:

@@ -18,13 +18,11 @@ things than bidding; herd_follower, which needs others to follow, and q_learning
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from cosim.experiments.sweeps.sweep import Sweep, sweep
+from cosim.experiments.studies.runs import Runs
 
 if TYPE_CHECKING:
     from cosim.experiments.run import Run
@@ -51,19 +49,11 @@ SETTINGS: Final[Mapping[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class Runs:
-    """What is played: values by dotted key, each with each and with every seed, and what else differs from the file."""
-
-    vary: Mapping[str, Sequence[Any]]
-    seeds: tuple[int, ...]
-    days: int
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-    def play(self, folder: Path) -> Sweep:
-        """Play what has not been played in a folder."""
-        settings = {**SETTINGS, **self.settings}
-        return sweep(SCENARIO, vary=self.vary, seeds=self.seeds, days=self.days, overrides=settings, out=folder)
+def of_the_village(
+    vary: Mapping[str, Sequence[Any]], seeds: tuple[int, ...], days: int, settings: Mapping[str, Any] | None = None
+) -> Runs:
+    """Return runs of the village in which only bidding matters."""
+    return Runs(SCENARIO, vary, seeds, days, {**SETTINGS, **(settings or {})})
 
 
 def equal_shares(strategies: Sequence[str]) -> dict[str, float]:

@@ -13,8 +13,9 @@ import numpy as np
 from cosim.agents.prosumer.shares import assign_by_share
 from cosim.experiments.plugins import registries
 from cosim.experiments.run import Run
-from cosim.experiments.studies.mechanism_runs import QUICK, Runs, bills_eur, with_figures
+from cosim.experiments.studies.mechanism_runs import QUICK, bills_eur, of_the_day, with_figures
 from cosim.experiments.studies.pictures import bars
+from cosim.experiments.studies.runs import Runs
 from cosim.experiments.studies.study import Found, Row, or_none
 from cosim.experiments.sweeps.harvest import cell
 from cosim.experiments.sweeps.intervals import mean_of, strict
@@ -62,7 +63,7 @@ def populations(quick: bool) -> Runs:
         SHARES: [NOBODY, HALF, ALL],
     }
     settings = {"people.strategy": "truthful", "switches.envelopes": False, **(QUICK if quick else {})}
-    return Runs(vary, seeds, settings)
+    return of_the_day(vary, seeds, settings)
 
 
 def compared(sweep: Sweep) -> list[Row]:

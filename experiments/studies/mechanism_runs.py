@@ -4,9 +4,7 @@ The day is 22 June 2016 of village-v1, the sunniest of its week: where the opera
 village lift hundreds of bus-intervals above the upper voltage limit; with fair envelopes none.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +14,9 @@ import numpy as np
 from cosim.experiments import emergence_measures as measures
 from cosim.experiments.emergence_welfare import at_the_slack, worth_of_books
 from cosim.experiments.run import Run
-from cosim.experiments.sweeps.progress import progress
+from cosim.experiments.studies.runs import Runs
 from cosim.experiments.sweeps.statistics import Statistics
-from cosim.experiments.sweeps.sweep import Sweep, failure, planned
-from cosim.experiments.sweeps.wish import Wish
-from cosim.models.faults import Gathered
+from cosim.experiments.sweeps.sweep import Sweep
 from cosim.models.market.ledger import MONEY_PER_EUR
 from cosim.models.market.order import WH_PER_KWH
 
@@ -35,25 +31,11 @@ NOTICED_EUR = 0.01
 SIDES = ("seller", "buyer")
 
 
-@dataclass(frozen=True)
-class Runs:
-    """What is played: values by dotted key, each with each and with every seed, and what else differs from the file."""
-
-    vary: Mapping[str, Sequence[Any]]
-    seeds: tuple[int, ...]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    days: int = 1
-
-    def play(self, folder: Path) -> Sweep:
-        """Play what has not been played in a folder; BadInputError where it holds other runs."""
-        settings = {"time.start": START, "market.record_orders": True, **self.settings}
-        vary = [(key, tuple(values)) for key, values in self.vary.items()]
-        wish = Wish(SCENARIO, vary=vary, seeds=self.seeds, days=self.days, settings=settings)
-        with progress(quiet=not sys.stderr.isatty()) as observe:
-            done = planned(wish, folder, "loky", None, Gathered()).carry_out(observe)
-        if done.failed:
-            raise failure(done, folder)
-        return Sweep(folder)
+def of_the_day(
+    vary: Mapping[str, Sequence[Any]], seeds: tuple[int, ...], settings: Mapping[str, Any], *, days: int = 1
+) -> Runs:
+    """Return runs that begin on the study's day and keep their orders, unless `settings` say otherwise."""
+    return Runs(SCENARIO, vary, seeds, days, {"time.start": START, "market.record_orders": True, **settings})
 
 
 def with_figures(sweep: Sweep) -> Statistics:

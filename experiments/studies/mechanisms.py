@@ -10,8 +10,9 @@ from typing import Any
 
 from cosim.experiments.plugins import registries
 from cosim.experiments.studies import mechanism_behaviour, mechanism_clearing
-from cosim.experiments.studies.mechanism_runs import QUICK, Runs, with_figures
+from cosim.experiments.studies.mechanism_runs import QUICK, of_the_day, with_figures
 from cosim.experiments.studies.pictures import bars
+from cosim.experiments.studies.runs import Runs
 from cosim.experiments.studies.study import Found, Part, PartOfRuns, Row, Study, or_none
 from cosim.experiments.sweeps.intervals import Mean, mean_of, strict
 from cosim.experiments.sweeps.statistics import Statistics
@@ -37,12 +38,12 @@ def names() -> list[str]:
 def the_day(quick: bool) -> Runs:
     """Return the runs that are compared; quickly, a few seeds and hours in place of quarter-hours."""
     seeds = tuple(range(1, 1 + (SEEDS_QUICK if quick else SEEDS)))
-    return Runs(_all(), seeds, QUICK if quick else {})
+    return of_the_day(_all(), seeds, QUICK if quick else {})
 
 
 def the_week() -> Runs:
     """Return runs of the whole week that the scenario begins with, for `make campaign`."""
-    return Runs(_all(), tuple(range(1, 1 + SEEDS_WEEK)), {"time.start": WEEK}, days=7)
+    return of_the_day(_all(), tuple(range(1, 1 + SEEDS_WEEK)), {"time.start": WEEK}, days=7)
 
 
 def _all() -> dict[str, Sequence[Any]]:
